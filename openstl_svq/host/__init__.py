@@ -1,0 +1,70 @@
+"""Where OpenSTL's names come from: the real OpenSTL, or this package's own implementation of the part SimVP needs.
+
+``OPENSTL_SVQ_HOST=auto|openstl|builtin`` decides; ``auto`` (the default) takes the real one if it is installed. All other
+code imports OpenSTL's names from here and never asks which host it is.
+
+The package that PyPI calls ``openstl`` is a 3D-mesh library of other people; it is recognised and passed over.
+"""
+
+import importlib.metadata
+import os
+import warnings
+from dataclasses import dataclass
+
+from ..naming import choose
+from . import openstl as _openstl
+from .builtin.utils import load_config
+
+NAMES = ("BaseExperiment", "Base_method", "SimVP", "TAU", "SimVP_Model", "method_maps", "dataset_parameters", "load_data",
+         "BaseDataModule", "create_parser", "get_optim_scheduler", "metric")
+INSTALL = _openstl.INSTALL
+
+__all__ = [*NAMES, "HostDescription", "describe", "example_input", "load_config", "method_keys"]
+
+
+@dataclass(frozen=True)
+class HostDescription:
+    """Which host runs: ``name`` (``openstl`` or ``builtin``), its ``version``, where it lies, and why it was chosen."""
+
+    name: str
+    version: str
+    path: str
+    reason: str
+
+    def __str__(self):
+        return f"host: {self.name} {self.version} ({self.reason})"
+
+
+def _choose() -> tuple[HostDescription, object]:
+    wanted = choose("OPENSTL_SVQ_HOST", os.environ.get("OPENSTL_SVQ_HOST", "auto"), ("auto", "openstl", "builtin"))
+    if wanted != "builtin":
+        found = _openstl.find()
+        if found is not None and found.kind == "real":
+            reason = "OPENSTL_SVQ_HOST=openstl" if wanted == "openstl" else "the real OpenSTL is installed"
+            return HostDescription("openstl", found.version, found.path, reason), _openstl.load()
+        why = "OpenSTL is not installed" if found is None else found.reason
+        if wanted == "openstl":
+            raise ImportError(f"OPENSTL_SVQ_HOST=openstl, but {why}. Install the real OpenSTL with\n    {INSTALL}\n"
+                              "or unset OPENSTL_SVQ_HOST to run on the built-in host.")
+        if found is not None:
+            warnings.warn(f"{why}; the built-in host runs. For the real OpenSTL: {INSTALL}", stacklevel=2)
+    else:
+        why = "OPENSTL_SVQ_HOST=builtin"
+
+    from . import builtin
+    from .builtin import provide
+    try:
+        version = importlib.metadata.version("openstl_svq")
+    except importlib.metadata.PackageNotFoundError:  # run from a source tree that is not installed
+        version = "(not installed)"
+    return HostDescription("builtin", version, os.path.dirname(builtin.__file__), why), provide
+
+
+_DESCRIPTION, _HOST = _choose()
+for _name in (*NAMES, "example_input", "method_keys"):
+    globals()[_name] = getattr(_HOST, _name)
+
+
+def describe() -> HostDescription:
+    """Which host runs, for a program; ``str()`` of it is the line that a run prints."""
+    return _DESCRIPTION

@@ -1,0 +1,3 @@
+from .exp import BaseExperiment
+
+__all__ = ["BaseExperiment"]

@@ -1,0 +1,7 @@
+from .base_method import Base_method
+from .simvp import SimVP
+from .tau import TAU
+
+method_maps = {"simvp": SimVP, "tau": TAU}
+
+__all__ = ["Base_method", "SimVP", "TAU", "method_maps"]

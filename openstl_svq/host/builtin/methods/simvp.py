@@ -1,0 +1,34 @@
+import inspect
+
+import torch
+from torch import Tensor
+
+from ..models import SimVP_Model
+from .base_method import Base_method
+
+
+class SimVP(Base_method):
+    """SimVP (Gao et al., 2022; Tan et al., 2022): all frames out in one pass, rolled out when more are asked for."""
+
+    model_class = SimVP_Model
+
+    def _build_model(self, **args):
+        accepted = inspect.signature(self.model_class).parameters
+        return self.model_class(**{k: v for k, v in args.items() if k in accepted})
+
+    def forward(self, batch_x: Tensor, batch_y: Tensor | None = None, **kwargs) -> Tensor:
+        """``(B, pre_seq_length, C, H, W)`` -> ``(B, aft_seq_length, C, H, W)``.
+
+        The model gives as many frames as it is fed. Fewer are cut off; for more it is fed its own output.
+        """
+        wanted = self.hparams.aft_seq_length
+        predictions = [self.model(batch_x)]
+        while len(predictions) * batch_x.shape[1] < wanted:
+            predictions.append(self.model(predictions[-1]))
+        return torch.cat(predictions, dim=1)[:, :wanted]
+
+    def training_step(self, batch, batch_idx) -> Tensor:
+        batch_x, batch_y = batch
+        loss = self.criterion(self(batch_x), batch_y)
+        self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch_x))
+        return loss

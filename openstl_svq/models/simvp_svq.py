@@ -1,0 +1,61 @@
+"""SimVP with a quantizer before or after its translator (Figures 3 and 6 of the SVQ paper)."""
+
+from torch import Tensor
+
+from ..host import SimVP_Model
+from ..naming import choose
+from ..quantizers import QuantizerOutput, build_quantizer
+
+QUANT_POSITIONS = ("before", "after", "none")
+
+
+class SimVP_SVQ_Model(SimVP_Model):
+    """Encoder -> [quantizer] -> translator -> [quantizer] -> decoder.
+
+    ::
+
+        z, skip = enc(x)                        # (B*T, hid_S, H', W')
+        z = hid(quantizer(z))                   # quant_position="before": Section 3.2
+        z = quantizer(hid(z))                   # quant_position="after":  Appendix B.1
+        y = dec(z, skip)
+
+    Args:
+        in_shape: ``(T, C, H, W)`` of the input.
+        hid_S, hid_T, N_S, N_T, model_type, mlp_ratio, drop, drop_path, spatio_kernel_enc, spatio_kernel_dec, act_inplace:
+            as in the host's ``SimVP_Model``.
+        quantizer: a name from :func:`~openstl_svq.quantizers.list_quantizers`.
+        quantizer_kwargs: its arguments; the width is ``hid_S``.
+        quant_position: ``"before"`` or ``"after"`` the translator, or ``"none"``: SimVP as it is, no quantizer built.
+
+    Raises:
+        ValueError: an unknown position, quantizer, translator, or sizes that do not fit.
+    """
+
+    def __init__(self, in_shape, hid_S=16, hid_T=256, N_S=4, N_T=4, model_type="gSTA", mlp_ratio=8.0, drop=0.0,
+                 drop_path=0.0, spatio_kernel_enc=3, spatio_kernel_dec=3, act_inplace=True, *, quantizer="svq",
+                 quantizer_kwargs=None, quant_position="before"):
+        super().__init__(in_shape, hid_S=hid_S, hid_T=hid_T, N_S=N_S, N_T=N_T, model_type=model_type,
+                         mlp_ratio=mlp_ratio, drop=drop, drop_path=drop_path, spatio_kernel_enc=spatio_kernel_enc,
+                         spatio_kernel_dec=spatio_kernel_dec, act_inplace=act_inplace)
+        self.quant_position = choose("quant_position", quant_position, QUANT_POSITIONS)
+        self.quantizer = None
+        if self.quant_position != "none":
+            self.quantizer = build_quantizer(quantizer, hid_S, **(quantizer_kwargs or {}))
+
+    def forward(self, x_raw: Tensor, return_quantizer_output: bool = False, **quantizer_options):
+        """``(B, T, C, H, W)`` -> prediction of the same shape.
+
+        With ``return_quantizer_output=True``: ``(prediction, QuantizerOutput)``, the latter ``None`` without a quantizer;
+        ``quantizer_options`` (``return_codes``, ``return_usage``) go to the quantizer.
+        """
+        latent, skip = self.enc(x_raw.flatten(0, 1))  # (B*T, C', H', W')
+        output: QuantizerOutput | None = None
+        if self.quant_position == "before":
+            output = self.quantizer(latent, **quantizer_options)
+            latent = output.quantized
+        hidden = self.hid(latent.unflatten(0, x_raw.shape[:2])).flatten(0, 1)  # (B*T, C', H', W')
+        if self.quant_position == "after":
+            output = self.quantizer(hidden, **quantizer_options)
+            hidden = output.quantized
+        prediction = self.dec(hidden, skip).unflatten(0, x_raw.shape[:2])
+        return (prediction, output) if return_quantizer_output else prediction
