@@ -1,0 +1,40 @@
+"""What the command lines in ``tools/`` share: one message and an exit status for anything that goes wrong."""
+
+import os
+import sys
+import warnings
+from collections.abc import Callable
+
+# Lightning and torch say these on every run; none of them is about anything that a user of these tools did.
+_KNOWN_WARNINGS = (
+    ".*does not have many workers.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*Experiment logs directory .* exists and is not empty.*",
+    ".*`isinstance\\\\(treespec, LeafSpec\\\\)` is deprecated.*",
+    ".*Detected call of `lr_scheduler.step\\\\(\\\\)` before `optimizer.step\\\\(\\\\)`.*",
+)
+
+
+def words() -> list[str]:
+    """The command line without the program's name."""
+    return sys.argv[1:]
+
+
+def main(command: Callable[[], None]) -> None:
+    """Runs ``command`` and ends the process.
+
+    Errors that carry a message for the user end with that message and status 1. Set ``OPENSTL_SVQ_DEBUG=1`` for the
+    traceback.
+    """
+    for message in _KNOWN_WARNINGS:
+        warnings.filterwarnings("ignore", message=message)
+    try:
+        command()
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
+    except (ValueError, OSError, ArithmeticError, ImportError, MemoryError, RuntimeError, TypeError) as error:
+        if os.environ.get("OPENSTL_SVQ_DEBUG"):
+            raise
+        kind = "" if isinstance(error, (ValueError, OSError, ArithmeticError, ImportError)) else f"{type(error).__name__}: "
+        text = str(error) or type(error).__name__
+        sys.exit(f"error: {kind}{text}")

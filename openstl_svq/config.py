@@ -1,0 +1,242 @@
+"""The configuration of a run: default < dataset entry < configuration file < command line.
+
+With ``--overwrite`` (OpenSTL's flag) the file wins over the command line. Unknown keys are errors, wherever they come from.
+"""
+
+import argparse
+import ast
+import json
+import pprint
+from pathlib import Path
+
+from . import registry
+from .host import create_parser as host_parser
+from .host import dataset_parameters, load_config, method_maps
+from .methods import LOSSES
+from .models.simvp_svq import QUANT_POSITIONS
+from .naming import choose, nearest
+
+PROTOCOLS = ("strict", "openstl")
+
+# Flags whose default OpenSTL fills in after it has read the file.
+_LATE_DEFAULTS = {"epoch": 200, "lr": 1e-3, "sched": "onecycle", "model_type": "gSTA"}
+
+# OpenSTL accepts these flags and ignores them. Here a flag does something or does not exist.
+_WITHOUT_EFFECT = {
+    "--torchscript": "no model is scripted; use torch.export or torch.compile on openstl_svq.load(path)",
+    "--use_prefetcher": "loaders prefetch by themselves with --num_workers",
+}
+
+
+def create_parser() -> argparse.ArgumentParser:
+    """The host's flags and this package's, for either host."""
+    parser = host_parser()
+    for action in list(parser._actions):
+        action.choices = None  # names are checked against the live registries, which know more than OpenSTL's lists
+        if action.type is bool:  # OpenSTL's `type=bool` reads every non-empty string, "False" too, as True
+            action.type = _boolean
+        for flag in action.option_strings:
+            if flag in _WITHOUT_EFFECT:
+                action.help = argparse.SUPPRESS
+    parser.description = "Train and test a spatio-temporal forecasting model"
+    parser.set_defaults(ex_name=None)  # named after the dataset and the configuration, see _checked
+    parser.set_defaults(**{k: v for k, v in _LATE_DEFAULTS.items() if parser.get_default(k) is None})
+
+    group = parser.add_argument_group("quantizer and loss")
+    group.add_argument("--quantizer", default="svq", help="name of the quantizer of simvp_svq and tau_svq")
+    group.add_argument("--quantizer_kwargs", default={}, type=_dictionary, metavar="DICT",
+                       help="its arguments, as in \"{'codebook_size': 1000}\"")
+    group.add_argument("--quant_position", default="before", help=f"of the translator: {', '.join(QUANT_POSITIONS)}")
+    group.add_argument("--loss", default=None, help=f"{', '.join(LOSSES)} (default: mae with a quantizer, else mse)")
+    group.add_argument("--noise_ratio", default=0.0, type=float, help="share of the training input that is disturbed")
+    group.add_argument("--usage_interval", default=100, type=int, metavar="STEPS",
+                       help="steps between logs of codebook usage; 0 for none")
+
+    group = parser.add_argument_group("training")
+    group.add_argument("--patience", default=10, type=int, metavar="EPOCHS",
+                       help="stop after so many epochs without a better validation loss; 0 to train all epochs")
+    group.add_argument("--protocol", default="strict",
+                       help="strict: validation split and training statistics, as the paper says; openstl: validation on "
+                            "the test set and OpenSTL's indices, to compare with published tables")
+    group.add_argument("--val_fraction", default=0.1, type=float,
+                       help="strict protocol: share of the training data held out where a dataset has no validation split")
+    group.add_argument("--accelerator", default=None, help="auto, cpu, gpu or mps (default: what --device says)")
+    group.add_argument("--precision", default=None, help="Lightning's: 32, 16-mixed, bf16-mixed, 64, ...")
+    group.add_argument("--strategy", default="auto", help="Lightning's: auto, ddp, ...")
+    group.add_argument("--num_nodes", default=1, type=int)
+    group.add_argument("--resume", nargs="?", const=True, default=None, metavar="RUN",
+                       help="continue an interrupted run: that of --ex_name, or this run folder or checkpoint")
+    group.add_argument("--cfg_options", nargs="+", default=[], metavar="KEY=VALUE",
+                       help="any configuration key, as in lr=1e-3 quantizer_kwargs.codebook_size=1000 "
+                            "\"train_time=['2019-03-01','2019-03-23']\"")
+    return parser
+
+
+def resolve(argv: list[str] | None = None, base: dict | None = None, description: str | None = None) -> argparse.Namespace:
+    """The configuration that a command line asks for.
+
+    Args:
+        argv: the command line's words (default: ``sys.argv``).
+        base: the configuration of an earlier run; stands where the file stands when no file is given.
+        description: what ``--help`` says first.
+
+    Raises:
+        ValueError: an unknown key, method, dataset, quantizer, position, ... or a value that is not allowed.
+        FileNotFoundError: the configuration file does not exist.
+    """
+    parser = create_parser()
+    if description:
+        parser.description, parser.formatter_class = description, argparse.RawDescriptionHelpFormatter
+    defaults = vars(parser.parse_args([]))
+    for action in parser._actions:  # so that only what was typed is left
+        action.default = argparse.SUPPRESS
+    typed = vars(parser.parse_args(argv))
+    for flag, why in _WITHOUT_EFFECT.items():
+        if typed.pop(flag.lstrip("-"), None):
+            parser.error(f"{flag} does nothing in OpenSTL either: {why}.")
+    defaults = {k: v for k, v in defaults.items() if f"--{k}" not in _WITHOUT_EFFECT}
+    typed_options = parse_options(typed.pop("cfg_options", []))
+    defaults.pop("cfg_options")
+
+    file = typed.get("config_file")
+    from_file = load_config(file) if file else dict(base or {})
+    layers = [from_file, typed, typed_options]
+    if typed.pop("overwrite", False):
+        layers = [typed, typed_options, from_file]
+    defaults.pop("overwrite", None)
+
+    given: dict = {}
+    for layer in layers:
+        given = _merge(given, layer)
+    method = str(given.get("method", defaults["method"])).lower()
+    dataname = str(given.get("dataname", defaults["dataname"]))
+    registry.register()
+    choose("method", method, method_maps)
+    choose("dataset", dataname, dataset_parameters)
+
+    entry = dict(dataset_parameters[dataname])
+    known = set(defaults) | set(entry) | registry.config_keys(method, dataname)
+    _refuse_unknown(given, known, file)
+    config = _merge(_merge({**defaults, **registry.method_defaults(method)}, entry), given)
+    config.update(method=method, dataname=dataname)
+    return argparse.Namespace(**_checked(config))
+
+
+def parse_options(words: list[str]) -> dict:
+    """``["lr=1e-3", "quantizer_kwargs.codebook_size=10"]`` -> ``{"lr": 1e-3, "quantizer_kwargs": {"codebook_size": 10}}``."""
+    options: dict = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        path = key.strip().split(".")
+        if not equals or not all(path):
+            raise ValueError(f"--cfg_options takes KEY=VALUE, got {word!r}.")
+        value = _literal(text)
+        for part in reversed(path):
+            value = {part: value}
+        options = _merge(options, value)
+    return options
+
+
+def dump(config: dict, comment: str = "") -> str:
+    """``config`` as the text of a configuration file that ``-c`` reads back."""
+    lines = [f"# {line}".rstrip() for line in comment.splitlines()]
+    lines += [f"{key} = {pprint.pformat(value, width=110)}" for key, value in sorted(config.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _merge(base: dict, new: dict) -> dict:
+    """``base`` updated by ``new``; ``quantizer_kwargs`` key by key, since each layer sets some of them."""
+    merged = {**base, **new}
+    for key in base.keys() & new.keys():
+        if isinstance(base[key], dict) and isinstance(new[key], dict):
+            merged[key] = {**base[key], **new[key]}
+    # Arguments of one quantizer are not those of another.
+    if "quantizer" in new and new["quantizer"] != base.get("quantizer", new["quantizer"]):
+        merged["quantizer_kwargs"] = new.get("quantizer_kwargs", {})
+    return merged
+
+
+def _refuse_unknown(given: dict, known: set, file):
+    for key in given:
+        if key not in known:
+            where = f" in {file}" if file else ""
+            raise ValueError(f"unknown configuration key {key!r}{where}.{nearest(key, known)} "
+                             "All flags of --help, the dataset's entry and the model's arguments are known.")
+
+
+def _checked(config: dict) -> dict:
+    """``config`` with its values checked, and the ones that follow from others filled in."""
+    positive = ("batch_size", "val_batch_size", "epoch", "pre_seq_length", "aft_seq_length", "num_nodes", "log_step", "lr")
+    not_negative = ("num_workers", "patience", "usage_interval", "warmup_epoch", "weight_decay", "warmup_lr", "min_lr",
+                    "seed")
+    shares = ("noise_ratio", "drop", "drop_path")
+    for keys, allowed, test in ((positive, "above 0", lambda v: v > 0), (not_negative, "0 or more", lambda v: v >= 0),
+                                (shares, "from 0 to 1", lambda v: 0 <= v <= 1)):
+        for key in keys:
+            value = config.get(key)
+            if value is None and key not in ("batch_size", "val_batch_size", "epoch", "lr"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not test(value):
+                raise ValueError(f"{key} must be a number {allowed}, got {value!r}.")
+    for key in ("batch_size", "val_batch_size", "epoch", "num_workers", "patience", "seed", "pre_seq_length",
+                "aft_seq_length", "usage_interval"):
+        if config.get(key) is not None and config[key] != int(config[key]):
+            raise ValueError(f"{key} must be a whole number, got {config[key]!r}.")
+    if not 0 < config["val_fraction"] < 1:
+        raise ValueError(f"val_fraction must lie between 0 and 1, got {config['val_fraction']!r}.")
+
+    if config["ex_name"] is None:
+        config["ex_name"] = f"{config['dataname']}_{Path(config['config_file'] or config['method']).stem}"
+    choose("protocol", config["protocol"], PROTOCOLS)
+    choose("quant_position", config["quant_position"], QUANT_POSITIONS)
+    choose("clip_mode", config["clip_mode"], ("norm", "value"))
+    choose("loss", config["loss"], LOSSES)
+    if config["fp16"]:
+        if config["precision"] not in (None, "16-mixed"):
+            raise ValueError(f"--fp16 means --precision 16-mixed, but --precision {config['precision']} was given.")
+        config["precision"] = "16-mixed"
+    config["precision"] = str(config["precision"] or 32)
+    if config["accelerator"] is None:
+        # OpenSTL's default is cuda whether there is one or not; where a flag was typed it is meant.
+        config["accelerator"] = {"cuda": "auto", "auto": "auto", "cpu": "cpu", "mps": "mps"}.get(
+            str(config["device"]).split(":")[0], config["device"])
+    choose("accelerator", config["accelerator"], ("auto", "cpu", "gpu", "mps"))
+
+    steps, *frame = config["in_shape"]
+    if config["pre_seq_length"] is None:
+        config["pre_seq_length"] = steps
+    config["in_shape"] = [config["pre_seq_length"], *frame]
+    config["total_length"] = config["pre_seq_length"] + config["aft_seq_length"]
+    for key, value in config.items():
+        try:
+            if ast.literal_eval(repr(value)) != value:
+                raise ValueError
+        except (ValueError, SyntaxError):
+            raise ValueError(f"configuration key {key!r} must be a plain value (number, string, list, dictionary), since it "
+                             f"is saved with every checkpoint; got {value!r}.") from None
+    return config
+
+
+def _literal(text: str):
+    """A Python literal, also JSON's true/false/null; anything else is the text itself."""
+    for read in (ast.literal_eval, json.loads):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError):
+            continue
+    return text
+
+
+def _dictionary(text: str) -> dict:
+    value = _literal(text)
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"a dictionary is needed, as in \"{{'codebook_size': 1000}}\", got {text!r}")
+    return value
+
+
+def _boolean(text: str) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if text.lower() not in words:
+        raise argparse.ArgumentTypeError(f"true or false is needed, got {text!r}")
+    return words[text.lower()]
+

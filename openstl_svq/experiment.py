@@ -1,0 +1,274 @@
+"""One run from start to end, in either host: devices, precision, early stopping, resume, safe checkpoints, scores."""
+
+import datetime
+import os
+import sys
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
+
+from . import checkpoint as checkpoints
+from . import config as configuration
+from . import registry
+from .analysis.cost import model_cost
+from .analysis.plots import plot_forecast
+from .data.module import ForecastData
+from .host import BaseExperiment, describe, example_input, load_data
+from .metrics.report import format_table, write_metrics
+
+_PROTOCOL_MEANS = {
+    "strict": "validation on the validation split, the training split's statistics everywhere",
+    "openstl": "OpenSTL's splits and indices: the best checkpoint is chosen on the test set",
+}
+
+
+class Experiment(BaseExperiment):
+    """Trains and tests the method of a resolved configuration.
+
+    Args:
+        args: from :func:`openstl_svq.config.resolve`.
+        dataloaders: ``(train, validation, test)`` loaders instead of those of ``args.dataname``.
+
+    A run owns the folder ``res_dir/ex_name``::
+
+        config.py                 the resolved configuration, for -c
+        checkpoints/best.ckpt     lowest validation loss;  last.ckpt  the end of the last epoch
+        metrics.json, metrics.csv test scores by name
+        forecast.png              one forecast: input, truth, prediction, error
+        csv/, tensorboard/        what was logged during training
+    """
+
+    def __init__(self, args, dataloaders=None):
+        self.started_from = find_checkpoint(args) if args.resume else None
+        if self.started_from:
+            run = self.started_from.parent.parent
+            args.res_dir, args.ex_name = str(run.parent), run.name
+        else:
+            args.ex_name = _claim_folder(Path(args.res_dir), args.ex_name)
+        registry.register()
+        registry.extend(args.method)
+        super().__init__(args, dataloaders, args.strategy)
+        self.save_dir = Path(self.save_dir)
+        if self.started_from:
+            state = checkpoints.load(self.started_from)
+            checkpoints.load_weights(self.method, state, f"checkpoint {self.started_from}")
+
+    # the host's hooks
+
+    def _get_data(self, dataloaders=None):
+        return ForecastData(*(dataloaders or load_data(**self.config)), self.config)
+
+    def _load_callbacks(self, args, save_dir, ckpt_dir):
+        best = ModelCheckpoint(dirpath=ckpt_dir, filename="best", monitor=args.metric_for_bestckpt, mode="min",
+                               every_n_epochs=args.log_step, enable_version_counter=False)
+        # A checkpoint of its own, not save_last: `last` must also be written when the epoch was not the best.
+        last = ModelCheckpoint(dirpath=ckpt_dir, filename="last", monitor=None, save_top_k=1,
+                               every_n_epochs=1, enable_version_counter=False, save_on_train_epoch_end=True)
+        # A bar that redraws itself is for terminals; a log file gets the line that EpochLog prints.
+        bar = TQDMProgressBar(refresh_rate=1 if sys.stderr.isatty() else 0)
+        callbacks = [SeedEpoch(args.seed), EpochLog(), bar, best, last]
+        if not args.test:
+            callbacks.append(LearningRateMonitor())
+        if args.patience:
+            callbacks.append(EarlyStopping(args.metric_for_bestckpt, patience=args.patience, mode="min", check_finite=False))
+        return callbacks, save_dir
+
+    def _init_trainer(self, args, callbacks, strategy):
+        accelerator, devices = _devices(args)
+        loggers = [] if args.test else [CSVLogger(self.save_dir, name="csv"),
+                                        TensorBoardLogger(self.save_dir, name="tensorboard", version="")]
+        return pl.Trainer(
+            accelerator=accelerator, devices=devices, num_nodes=args.num_nodes, strategy=strategy,
+            precision=args.precision, max_epochs=args.epoch, callbacks=callbacks, logger=loggers,
+            plugins=[checkpoints.SafeCheckpointIO()], gradient_clip_val=args.clip_grad,
+            gradient_clip_algorithm=args.clip_mode if args.clip_grad else None, deterministic=args.deterministic,
+            use_distributed_sampler=False, default_root_dir=self.save_dir, num_sanity_val_steps=0,
+            log_every_n_steps=max(1, min(50, len(self.data.train_loader))), enable_model_summary=False)
+
+    def display_method_info(self, args=None):
+        """What is about to run: host, data, protocol, size and cost of the model."""
+        args = args or self.args
+        steps, *frame = args.in_shape
+        sizes = [len(loader.dataset) for loader in (self.data.train_loader, self.data.valid_loader, self.data.test_loader)]
+        lines = [
+            str(describe()),
+            f"data: {args.dataname}, {steps} -> {args.aft_seq_length} frames of {' x '.join(map(str, frame))}, "
+            f"{sizes[0]:,} / {sizes[1]:,} / {sizes[2]:,} windows to train / validate / test",
+            f"protocol: {args.protocol} ({_PROTOCOL_MEANS[args.protocol]})",
+        ]
+        cost = model_cost(self.method.model, example_input(args, self.method))
+        lines.append(f"method: {args.method}, {cost.params / 1e6:.2f}M parameters, {cost.flops / 1e9:.2f}G FLOPs a forecast")
+        return "\n".join(lines)
+
+    # the run
+
+    def train(self):
+        """Trains until ``epoch`` or until validation stops improving; leaves the best weights in the method."""
+        if not self.args.no_display_method_info:
+            rank_zero_info(self.display_method_info())
+        self._write_config()
+        if self.started_from:
+            rank_zero_info(f"resuming from {self.started_from}")
+        try:
+            self.trainer.fit(self.method, self.data, ckpt_path=self.started_from)
+        except SystemExit:  # how Lightning ends after Ctrl-C
+            rank_zero_info(f"interrupted; continue with --resume {self.save_dir}")
+            raise
+        best = self.save_dir / "checkpoints" / "best.ckpt"
+        checkpoints.load_weights(self.method, checkpoints.load(best), f"checkpoint {best}")
+
+    def test(self) -> dict:
+        """Scores the weights in the method; writes and prints them. Returns ``{name of the forecast: scores}``."""
+        if self.args.ckpt_path:
+            state = checkpoints.load(self.args.ckpt_path)
+            checkpoints.load_weights(self.method, state, f"checkpoint {self.args.ckpt_path}")
+        self.trainer.test(self.method, self.data, verbose=False)
+        results = self.method.test_results
+        if self.trainer.is_global_zero:
+            self._report(results)
+        return results
+
+    @rank_zero_only
+    def _write_config(self):
+        self.save_dir.mkdir(parents=True, exist_ok=True)
+        _write(self.save_dir / "config.py", configuration.dump(self.config, f"command: {' '.join(sys.argv)}"))
+
+    def _report(self, results):
+        self.save_dir.mkdir(parents=True, exist_ok=True)
+        write_metrics(self.save_dir, results, provenance=self.provenance())
+        print(format_table(results))
+        self._draw_forecast()
+        print(f"run folder: {self.save_dir}")
+
+    def provenance(self) -> dict:
+        """What a number from this run needs to be understood and repeated."""
+        import timm
+
+        host = describe()
+        return {"date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"), "method": self.args.method,
+                "dataset": self.args.dataname, "protocol": self.args.protocol, "seed": self.args.seed,
+                "epochs": self.trainer.current_epoch, "host": host.name, "host_version": host.version,
+                "torch": torch.__version__, "timm": timm.__version__, "pytorch_lightning": pl.__version__,
+                "device": _device_name(self.trainer)}
+
+    @torch.inference_mode()
+    def _draw_forecast(self):
+        dataset = self.data.test_loader.dataset
+        inputs, truth = (torch.as_tensor(v)[None] for v in dataset[len(dataset) // 2])
+        method = self.method.eval()
+        prediction = method(inputs.to(method.device), truth.to(method.device)).float().cpu()
+        physical = [(v[0] * self.data.test_std + self.data.test_mean).numpy() for v in (inputs, truth, prediction)]
+        plot_forecast(self.save_dir / "forecast.png", *physical, units=getattr(dataset, "units", None),
+                      lat=getattr(dataset, "lat", None), lon=getattr(dataset, "lon", None),
+                      title=f"{self.args.dataname}, {self.args.method}")
+
+
+def test_run(place, argv: list[str] | None = None) -> dict:
+    """Tests a checkpoint, with the configuration it carries and whatever ``argv`` changes in it.
+
+    Args:
+        place: a checkpoint or the folder of a run. The scores go to a new folder ``test`` in the run's.
+        argv: words of a command line; a configuration file among them replaces the saved configuration.
+    """
+    path = checkpoints.locate(place)
+    state = checkpoints.load(path)
+    has_file = any(word.split("=")[0] in ("-c", "--config_file") for word in argv or [])
+    args = configuration.resolve(argv, base=None if has_file else checkpoints.saved_config(state))
+    args.test, args.ckpt_path, args.resume = True, str(path), None
+    run = path.parent.parent if path.parent.name == "checkpoints" else path.parent
+    args.res_dir, args.ex_name = str(run), "test"
+    return Experiment(args).test()
+
+
+class SeedEpoch(Callback):
+    """Seeds every epoch by (seed, epoch, process), so that a resumed run draws what an uninterrupted one would."""
+
+    def __init__(self, seed: int):
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        pl.seed_everything((self.seed * 1_000_003 + trainer.current_epoch * 1_009 + trainer.global_rank) % 2**32,
+                           workers=False, verbose=False)
+
+
+class EpochLog(Callback):
+    """One line per epoch, with the losses."""
+
+    @rank_zero_only
+    def on_train_epoch_end(self, trainer, pl_module):
+        losses = {k: float(v) for k, v in trainer.callback_metrics.items() if k in ("train_loss", "val_loss")}
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: " +
+              ", ".join(f"{k} {v:.6f}" for k, v in losses.items()) + f", lr {rate:.2e}", flush=True)
+
+
+def find_checkpoint(args) -> Path:
+    """The checkpoint that ``--resume`` continues from.
+
+    Raises:
+        FileNotFoundError: there is none: a run is never started from scratch in silence.
+    """
+    place = Path(args.res_dir, args.ex_name) if args.resume is True else Path(args.resume)
+    path = place / "checkpoints" / "last.ckpt" if place.is_dir() or args.resume is True else place
+    if not path.is_file():
+        runs = sorted(p.parent.parent.name for p in Path(args.res_dir).glob("*/checkpoints/last.ckpt"))
+        have = f" Runs in {args.res_dir}: {', '.join(runs)}." if runs else ""
+        raise FileNotFoundError(f"nothing to resume: {path} does not exist.{have} Name the run with --ex_name, or give its "
+                                "folder or checkpoint to --resume; leave --resume out to start afresh.")
+    return path
+
+
+def _claim_folder(res_dir: Path, name: str) -> str:
+    """``name``, or ``name-2``, ``name-3``, ... when an earlier run's results stand there: nothing is overwritten."""
+    marker = "OPENSTL_SVQ_EX_NAME"  # the processes that Lightning starts for the other devices inherit the choice
+    if os.environ.get("LOCAL_RANK", "0") != "0" and marker in os.environ:
+        return os.environ[marker]
+    taken = {p.name for p in res_dir.glob(f"{name}*") if p.is_dir() and any(p.iterdir())}
+    chosen = name
+    number = 2
+    while chosen in taken:
+        chosen, number = f"{name}-{number}", number + 1
+    if chosen != name:
+        rank_zero_info(f"{res_dir / name} holds an earlier run; this one goes to {res_dir / chosen}")
+    os.environ[marker] = chosen
+    return chosen
+
+
+def _devices(args) -> tuple[str, int | list[int]]:
+    """Lightning's ``accelerator`` and ``devices``.
+
+    Raises:
+        ValueError: the device asked for is not there.
+    """
+    have_gpu, have_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    accelerator = args.accelerator
+    if accelerator == "auto":
+        accelerator = "gpu" if have_gpu else "mps" if have_mps else "cpu"
+    if accelerator == "gpu" and not have_gpu:
+        raise ValueError("--accelerator gpu, but torch sees no GPU. Use --accelerator cpu, or install a torch with CUDA.")
+    if accelerator == "mps" and not have_mps:
+        raise ValueError("--accelerator mps, but this machine has no Metal device. Use --accelerator cpu.")
+    if accelerator == "gpu":
+        missing = [i for i in args.gpus if i >= torch.cuda.device_count()]
+        if missing:
+            raise ValueError(f"--gpus {' '.join(map(str, args.gpus))}: there is no GPU {missing[0]}; "
+                             f"torch sees {torch.cuda.device_count()}, numbered from 0.")
+        return accelerator, list(args.gpus)
+    return accelerator, len(args.gpus)
+
+
+def _device_name(trainer) -> str:
+    device = trainer.strategy.root_device
+    if device.type == "cuda":
+        return f"{trainer.world_size} x {torch.cuda.get_device_name(device)}"
+    return f"{device.type} ({torch.get_num_threads()} threads)" if device.type == "cpu" else device.type
+
+
+def _write(path: Path, text: str):
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

@@ -1,0 +1,119 @@
+"""What this package adds to every method of either host: losses, noise, schedules, honest and streaming tests."""
+
+from types import SimpleNamespace
+
+import torch
+from timm.scheduler.scheduler import Scheduler as TimmScheduler
+from torch import Tensor, nn
+
+from ..host import get_optim_scheduler
+from ..metrics import ForecastMetrics, persistence
+from ..naming import choose
+
+LOSSES = {"mae": nn.L1Loss, "mse": nn.MSELoss, "huber": nn.SmoothL1Loss}
+
+# On a GPU, looking at the loss stops the queue of kernels; on a CPU it is free.
+_FINITE_CHECK_INTERVAL = 50
+
+
+class ForecastMethod:
+    """Goes in front of a host's method (see :func:`extended`); reads ``loss``, ``noise_ratio`` and ``protocol``.
+
+    The test scores the forecast, persistence and climatology in one pass over the test set, in constant memory.
+    """
+
+    def __init__(self, **args):
+        super().__init__(**args)
+        self.criterion = LOSSES[choose("loss", args.get("loss") or "mse", LOSSES)]()
+        self.noise_ratio = check_noise_ratio(args.get("noise_ratio") or 0.0)
+        self.test_scores: dict[str, ForecastMetrics] = {}
+
+    # training
+
+    def configure_optimizers(self):
+        """The host's optimizer and schedule, over the steps that this process really makes."""
+        steps = self.trainer.num_training_batches
+        config = SimpleNamespace(**{**self.hparams, "gpus": [0]})  # OpenSTL divides by the GPUs; `steps` is divided already
+        optimizer, scheduler, by_epoch = get_optim_scheduler(config, self.hparams.epoch, self.model, steps)
+        return {"optimizer": optimizer,
+                "lr_scheduler": {"scheduler": scheduler, "interval": "epoch" if by_epoch else "step"}}
+
+    def lr_scheduler_step(self, scheduler, metric):
+        """timm's schedulers take the number of the coming epoch; called at the end of one, that is the next."""
+        if isinstance(scheduler, TimmScheduler):
+            scheduler.step(epoch=self.current_epoch + 1, metric=metric)
+        elif metric is None:
+            scheduler.step()
+        else:
+            scheduler.step(metric)
+
+    def training_step(self, batch, batch_idx):
+        batch_x, batch_y = batch
+        if self.noise_ratio:
+            batch_x = add_noise(batch_x, self.noise_ratio)
+        loss = super().training_step((batch_x, batch_y), batch_idx)
+        if loss.device.type == "cpu" or batch_idx % _FINITE_CHECK_INTERVAL == 0:
+            self._check_finite("training loss", loss)
+        return loss
+
+    def validation_step(self, batch, batch_idx):
+        batch_x, batch_y = batch
+        loss = self.criterion(self(batch_x, batch_y), batch_y)
+        # Means over samples, not batches, so that the size of the last batch does not matter.
+        self.log("val_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=len(batch_x))
+        return loss
+
+    def on_validation_epoch_end(self):
+        super().on_validation_epoch_end()
+        self._check_finite("validation loss", self.trainer.callback_metrics.get("val_loss"))
+
+    def _check_finite(self, what: str, value: Tensor | None):
+        """Raised before a checkpoint could be written, so the saved ones stay good."""
+        if value is not None and not torch.isfinite(value).all():
+            raise FloatingPointError(
+                f"the {what} is {value.item()} in epoch {self.current_epoch}, step {self.global_step}. Lower --lr (now "
+                f"{self.hparams.lr}), bound the gradient with --clip_grad 1, or use --precision 32 if it was lower. "
+                "Checkpoints of earlier epochs are intact.")
+
+    # test
+
+    def on_test_start(self):
+        settings = self.trainer.datamodule.metric_settings()
+        references = ["persistence"] + (["climatology"] if self.trainer.datamodule.climatology is not None else [])
+        self.test_scores = {name: ForecastMetrics(self.hparams.metrics, lead_times=True, **settings).to(self.device)
+                            for name in ["model", *references]}
+
+    def test_step(self, batch, batch_idx):
+        batch_x, batch_y, indices = batch
+        forecasts = {"model": self(batch_x, batch_y), "persistence": persistence(batch_x, batch_y.shape[1])}
+        if "climatology" in self.test_scores:
+            forecasts["climatology"] = self.trainer.datamodule.climatology_for(indices, batch_y)
+        for name, forecast in forecasts.items():
+            self.test_scores[name].update(forecast.float(), batch_y)
+
+    def on_test_epoch_end(self):
+        """Scores by name, on every process (``compute`` synchronises); the experiment writes them."""
+        self.test_results = {name: scores.compute() for name, scores in self.test_scores.items()}
+        self.test_scores = {}
+
+
+def extended(method_class: type) -> type:
+    """``method_class`` of either host with :class:`ForecastMethod` in front; itself if it has it already."""
+    if issubclass(method_class, ForecastMethod):
+        return method_class
+    return type(method_class.__name__, (ForecastMethod, method_class), {"__doc__": method_class.__doc__})
+
+
+def check_noise_ratio(ratio: float) -> float:
+    if not 0.0 <= ratio <= 1.0:
+        raise ValueError(f"noise_ratio is the share of the input that is disturbed, from 0 to 1; got {ratio}.")
+    return float(ratio)
+
+
+def add_noise(x: Tensor, ratio: float) -> Tensor:
+    """Multiplies a share ``ratio`` of the elements of ``x``, drawn at random, by U(-2, 2) (Section 5.4 of the paper)."""
+    count = round(ratio * x.numel())
+    factors = torch.ones(x.numel(), dtype=x.dtype, device=x.device)
+    disturbed = torch.randperm(x.numel(), device=x.device)[:count]
+    factors[disturbed] = torch.empty(count, dtype=x.dtype, device=x.device).uniform_(-2, 2)
+    return x * factors.view_as(x)

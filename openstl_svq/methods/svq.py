@@ -1,0 +1,68 @@
+"""SimVP and TAU with a quantizer."""
+
+import inspect
+
+import torch
+from torch import Tensor
+
+from ..host import TAU, SimVP
+from ..models import SimVP_SVQ_Model
+
+
+class _Quantized:
+    """What the quantizer changes in a method of the SimVP family: the model, and the auxiliary loss in training."""
+
+    model_class = SimVP_SVQ_Model
+
+    def _build_model(self, **args):
+        accepted = inspect.signature(self.model_class).parameters
+        return self.model_class(**{k: v for k, v in args.items() if k in accepted})
+
+    def forward(self, batch_x: Tensor, batch_y: Tensor | None = None, **kwargs) -> Tensor:
+        """``(B, pre_seq_length, C, H, W)`` -> ``(B, aft_seq_length, C, H, W)``."""
+        return self._rollout(batch_x)[0]
+
+    def _rollout(self, batch_x: Tensor, **quantizer_options):
+        """The forecast, as many passes as it needs, and the quantizer's output of each pass."""
+        wanted = self.hparams.aft_seq_length
+        predictions, outputs = [], []
+        current = batch_x
+        while sum(p.shape[1] for p in predictions) < wanted:
+            current, output = self.model(current, return_quantizer_output=True, **quantizer_options)
+            predictions.append(current)
+            outputs.append(output)
+        return torch.cat(predictions, dim=1)[:, :wanted], outputs
+
+    def training_step(self, batch, batch_idx) -> Tensor:
+        batch_x, batch_y = batch
+        with_usage = self._usage_is_due()
+        prediction, outputs = self._rollout(batch_x, **({"return_usage": True} if with_usage else {}))
+        loss = self._prediction_loss(prediction, batch_y)
+        if outputs[0] is not None:
+            aux_loss = torch.stack([output.aux_loss for output in outputs]).mean()
+            self.log("aux_loss", aux_loss, on_step=False, on_epoch=True, batch_size=len(batch_x))
+            if with_usage:
+                self.log_dict({f"quantizer/{name}": value.float() for name, value in outputs[0].usage.items()},
+                              on_step=True, on_epoch=False, batch_size=len(batch_x))
+            loss = loss + aux_loss
+        self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch_x))
+        return loss
+
+    def _usage_is_due(self) -> bool:
+        """Statistics of the weights cost a pass over tokens x codes, so they are taken every ``usage_interval`` steps."""
+        interval = self.hparams.get("usage_interval", 0)
+        return self.model.quantizer is not None and interval > 0 and self.global_step % interval == 0
+
+    def _prediction_loss(self, prediction: Tensor, batch_y: Tensor) -> Tensor:
+        return self.criterion(prediction, batch_y)
+
+
+class SimVP_SVQ(_Quantized, SimVP):
+    """SimVP with a quantizer (the SVQ paper's SimVP+SVQ)."""
+
+
+class TAU_SVQ(_Quantized, TAU):
+    """TAU with a quantizer: SimVP_SVQ with TAU's loss on the frame differences."""
+
+    def _prediction_loss(self, prediction: Tensor, batch_y: Tensor) -> Tensor:
+        return self.criterion(prediction, batch_y) + self.hparams.alpha * self.diff_div_reg(prediction, batch_y)

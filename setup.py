@@ -1,0 +1,42 @@
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+root = Path(__file__).parent
+version = re.search(r'__version__ = "(.+)"', (root / "openstl_svq/__init__.py").read_text()).group(1)
+
+# The real OpenSTL is on no package index: what PyPI calls "openstl" is a 3D-mesh library of other people.
+OPENSTL = "git+https://github.com/chengtan9907/OpenSTL.git@c74deb5d4c3da585291f9f18281f3fefdbba3a54"
+
+test = ["pytest>=8", "pytest-timeout", "hypothesis>=6.100", "scikit-learn>=1.3"]
+
+setup(
+    name="openstl_svq",
+    version=version,
+    description="Sparse-regression vector quantization (SVQ) for spatio-temporal forecasting, as a plug-in for OpenSTL",
+    long_description=(root / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["openstl_svq", "openstl_svq.*"]),
+    package_data={"openstl_svq.data": ["weather_sample/weather/*/*.nc"]},
+    python_requires=">=3.10",
+    install_requires=[
+        "torch>=2.4",
+        "pytorch_lightning>=2.4",
+        "torchmetrics>=1.4",
+        "timm>=1.0.9",
+        "fvcore>=0.1.5",
+        "numpy>=1.26",
+        "pandas>=2.1",
+        "xarray>=2024.1",
+        "netCDF4>=1.6.5",
+        "scikit-image>=0.22",
+        "lpips>=0.1.4",
+        "matplotlib>=3.8",
+        "tensorboard>=2.15",
+        "tqdm>=4.65",
+        "vector-quantize-pytorch>=1.18",
+    ],
+    extras_require={"test": test, "gcm": ["jcm>=3.0,<4"], "openstl": [f"openstl @ {OPENSTL}"]},
+)

@@ -1,0 +1,129 @@
+"""Precedence and validation of configurations."""
+
+import pytest
+
+from openstl_svq import config
+from openstl_svq.host import load_config
+
+FILE = """
+method = "SimVP_SVQ"
+lr = 5e-3
+batch_size = 32
+drop_path = 0.2
+quantizer_kwargs = dict(codebook_size=100, hidden_dim=8)
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "file.py"
+    path.write_text(FILE)
+    return str(path)
+
+
+def resolve(*words):
+    return config.resolve(list(words))
+
+
+def test_file_beats_default_even_where_the_flag_has_one(file):
+    args = resolve("-c", file)
+    assert (args.batch_size, args.lr, args.drop_path, args.method) == (32, 5e-3, 0.2, "simvp_svq")
+
+
+@pytest.mark.parametrize("words, key, value", [
+    (["--batch_size", "16"], "batch_size", 16),  # equal to the default, but typed
+    (["--drop_path", "0.0"], "drop_path", 0.0),
+    (["--seed", "0"], "seed", 0),
+    (["-m", "simvp"], "method", "simvp"),
+    (["--cfg_options", "lr=1e-2"], "lr", 1e-2),
+    (["--cfg_options", "train_time=['2019-03-01','2019-03-23']"], "train_time", ["2019-03-01", "2019-03-23"]),
+])
+def test_command_line_beats_file(file, words, key, value):
+    assert getattr(resolve("-c", file, *words), key) == value
+
+
+def test_overwrite_lets_the_file_win(file):
+    args = resolve("-c", file, "--overwrite", "--batch_size", "8", "--epoch", "3", "--cfg_options", "lr=1")
+    assert (args.batch_size, args.lr, args.epoch) == (32, 5e-3, 3)
+
+
+def test_dictionaries_are_set_key_by_key(file):
+    args = resolve("-c", file, "--cfg_options", "quantizer_kwargs.codebook_size=7")
+    assert args.quantizer_kwargs == {"codebook_size": 7, "hidden_dim": 8}
+
+
+def test_arguments_of_another_quantizer_are_not_kept(file):
+    assert resolve("-c", file, "--quantizer", "vq").quantizer_kwargs == {}
+
+
+def test_loss_follows_the_method(file):
+    assert resolve("-c", file).loss == "mae"
+    assert resolve("-c", file, "-m", "simvp").loss == "mse"
+    assert resolve("-c", file, "-m", "simvp", "--loss", "huber").loss == "huber"
+
+
+def test_input_length_changes_the_model_and_the_windows():
+    args = resolve("-d", "weather_t2m_5_625", "--pre_seq_length", "6")
+    assert (args.in_shape[0], args.pre_seq_length, args.total_length) == (6, 6, 18)
+
+
+def test_inherited_files(tmp_path):
+    (tmp_path / "base.py").write_text("lr = 1\nquantizer_kwargs = {'a': 1, 'b': 2}\nepoch = 9\n")
+    (tmp_path / "sub").mkdir()
+    child = tmp_path / "sub" / "child.py"
+    child.write_text("_base_ = '../base.py'\n_delete_ = ['epoch']\nquantizer_kwargs = {'b': 3}\n")
+    assert load_config(child) == {"lr": 1, "quantizer_kwargs": {"a": 1, "b": 3}}
+
+
+def test_what_is_saved_reads_back_the_same(file, tmp_path):
+    args = vars(resolve("-c", file, "--clip_grad", "0.5"))
+    saved = tmp_path / "saved.py"
+    saved.write_text(config.dump(args, "a comment\nof two lines"))
+    assert load_config(saved) == args
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--cfg_options", "batch_sise=3"], "unknown configuration key 'batch_sise'.*Did you mean 'batch_size'"),
+    (["--cfg_options", "hid_s=3"], "Did you mean 'hid_S'"),
+    (["--cfg_options", "lr"], "KEY=VALUE"),
+    (["-m", "simvp_svg"], "unknown method 'simvp_svg'.*Did you mean 'simvp_svq'"),
+    (["-d", "weather_t2m"], "unknown dataset 'weather_t2m'.*Available: .*weather_t2m_5_625"),
+    (["--quant_position", "middle"], "unknown quant_position 'middle'.*after, before, none"),
+    (["--loss", "l1"], "unknown loss 'l1'"),
+    (["--protocol", "honest"], "unknown protocol"),
+    (["--batch_size", "0"], "batch_size must be a number above 0, got 0"),
+    (["--epoch", "-1"], "epoch must be a number above 0"),
+    (["--cfg_options", "batch_size='a'"], "batch_size must be a number above 0, got 'a'"),
+    (["--cfg_options", "epoch=1.5"], "whole number"),
+    (["--noise_ratio", "1.5"], "noise_ratio must be a number from 0 to 1"),
+    (["--fp16", "--precision", "64"], "--fp16 means"),
+    (["--accelerator", "tpu"], "unknown accelerator"),
+])
+def test_bad_values(words, message):
+    with pytest.raises(ValueError, match=message):
+        resolve("-m", "simvp_svq", *words)
+
+
+def test_missing_file_lists_its_neighbours(file, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothere.py does not exist.*file.py"):
+        resolve("-c", str(tmp_path / "nothere.py"))
+
+
+@pytest.mark.parametrize("text, message", [
+    ("lr = = 3", "line 1.*cannot be read: SyntaxError"),
+    ("lr = 1 / 0", "ZeroDivisionError"),
+    ("_base_ = 'loop.py'", "inherits from itself"),
+    ("_base_ = 'gone.py'", "gone.py does not exist .*inherited by"),
+])
+def test_broken_files(tmp_path, text, message):
+    path = tmp_path / "loop.py"
+    path.write_text(text)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        load_config(path)
+
+
+def test_values_that_could_not_be_saved_are_refused(tmp_path):
+    path = tmp_path / "file.py"
+    path.write_text("import numpy\nlr = numpy.ones(3)\n")
+    with pytest.raises(ValueError, match="lr"):
+        resolve("-c", str(path))

@@ -1,0 +1,25 @@
+"""Trains a method and tests its best weights.
+
+    python tools/train.py -d weather_sample -m simvp_svq -c configs/weather_sample/SimVP_SVQ_gSTA.py
+"""
+
+from openstl_svq import cli
+
+
+def main():
+    from openstl_svq import checkpoint, config, experiment
+
+    args = config.resolve()
+    if args.test:
+        experiment.test_run(args.ckpt_path or f"{args.res_dir}/{args.ex_name}", cli.words())
+        return
+    if args.resume and args.config_file is None:  # the run knows its own configuration
+        state = checkpoint.load(experiment.find_checkpoint(args))
+        args = config.resolve(base=checkpoint.saved_config(state))
+    run = experiment.Experiment(args)
+    run.train()
+    run.test()
+
+
+if __name__ == "__main__":
+    cli.main(main)
