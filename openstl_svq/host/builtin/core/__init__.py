@@ -1,0 +1,3 @@
+from .optim_scheduler import get_optim_scheduler
+
+__all__ = ["get_optim_scheduler"]
