@@ -1,0 +1,58 @@
+"""Checks of settings, each ending in a message that says what was given, what is allowed and what to do."""
+
+import difflib
+import operator
+
+
+def nearest(given, names):
+    """The name in `names` that `given` most likely stands for, or None. Case is ignored."""
+    by_lower = {str(name).lower(): name for name in names}
+    found = difflib.get_close_matches(str(given).lower(), by_lower, n=1, cutoff=0.5)
+    return by_lower[found[0]] if found else None
+
+
+def unknown(what, given, names):
+    """A ValueError for a name that does not exist: lists what exists, the nearest first."""
+    hint = nearest(given, names)
+    suggestion = f" Did you mean {hint!r}?" if hint is not None else ""
+    return ValueError(f"unknown {what} {given!r}.{suggestion} There are: {', '.join(sorted(map(str, names)))}")
+
+
+def check_choice(what, given, names):
+    if given not in names:
+        raise unknown(what, given, names)
+    return given
+
+
+def check_settings(owner, given, allowed):
+    """Refuses setting names that `owner` does not have."""
+    for name in given:
+        if name not in allowed:
+            raise unknown(f"setting of {owner}:", name, allowed)
+
+
+def check_positive(what, given):
+    """`given` as an int of at least 1; True and 3.0 are not integers here."""
+    try:
+        if isinstance(given, bool):
+            raise TypeError
+        value = operator.index(given)
+    except TypeError:
+        raise ValueError(f"{what} must be a positive integer, got {given!r}") from None
+    if value < 1:
+        raise ValueError(f"{what} must be a positive integer, got {value}; the smallest valid value is 1")
+    return value
+
+
+def check_bool(what, given):
+    """A string such as "False" is true in Python, so only True and False pass."""
+    if not isinstance(given, bool):
+        raise ValueError(f"{what} must be True or False, got {given!r}")
+    return given
+
+
+def check_number(what, given, low=0.0):
+    """A real number of at least `low`."""
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not low <= given < float("inf"):
+        raise ValueError(f"{what} must be a number of at least {low:g}, got {given!r}")
+    return float(given)

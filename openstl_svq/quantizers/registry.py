@@ -1,0 +1,69 @@
+"""One registry of quantizers: the lists users see, and the tests, run over it."""
+
+import inspect
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .base import Quantizer
+from .checks import check_settings, unknown
+
+
+class _Entry(NamedTuple):
+    cls: type[Quantizer]
+    description: str
+
+
+_REGISTRY: dict[str, _Entry] = {}
+
+
+def register_quantizer(name: str, description: str, *, override: bool = False) -> Callable[[type], type]:
+    """Class decorator that makes a `Quantizer` available by name.
+
+    The class is built as ``cls(dim, **settings)``.
+
+    Args:
+        description: one line for `list_quantizers`.
+        override: replace an entry of the same name on purpose.
+
+    Raises:
+        ValueError: the name is taken, or the class is not a `Quantizer`.
+
+    Example::
+
+        @register_quantizer("identity", "no quantization at all")
+        class Identity(Quantizer):
+            def quantize(self, z, *, return_codes, return_usage):
+                return QuantizerOutput(z, zero_loss(z))
+    """
+
+    def register(cls: type) -> type:
+        if not (isinstance(cls, type) and issubclass(cls, Quantizer)):
+            raise ValueError(f"{cls!r} cannot be registered as {name!r}: derive it from Quantizer")
+        if name in _REGISTRY and not override:
+            owner = _REGISTRY[name].cls
+            raise ValueError(f"the quantizer name {name!r} is taken by {owner.__module__}.{owner.__qualname__}; choose "
+                             f"another, or replace it with override=True")
+        _REGISTRY[name] = _Entry(cls, description)
+        return cls
+
+    return register
+
+
+def list_quantizers() -> dict[str, str]:
+    """Name -> one-line description of every registered quantizer, sorted by name."""
+    return {name: _REGISTRY[name].description for name in sorted(_REGISTRY)}
+
+
+def build_quantizer(name: str, dim: int, **settings) -> Quantizer:
+    """Builds a quantizer by its registered name for latents with `dim` channels.
+
+    Raises:
+        ValueError: an unknown name or setting (the message lists what exists), or a value it cannot take.
+    """
+    if name not in _REGISTRY:
+        raise unknown("quantizer", name, _REGISTRY)
+    cls = _REGISTRY[name].cls
+    parameters = inspect.signature(cls).parameters
+    if all(p.kind is not p.VAR_KEYWORD for p in parameters.values()):  # a class with ** checks the names itself
+        check_settings(name, settings, [p for p in parameters if p != "dim"])
+    return cls(dim, **settings)

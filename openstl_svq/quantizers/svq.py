@@ -1,0 +1,282 @@
+"""SVQ: vector quantization by a learned sparse regression onto a large codebook (the paper's Section 3)."""
+
+import copy
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from .base import (Quantizer, QuantizerOutput, at_least_float32, from_tokens, full_precision, to_tokens, zero_loss)
+from .checks import check_bool, check_choice, check_positive
+from .memory import require_memory
+from .registry import register_quantizer
+from .usage import WeightStatistics
+
+# Each fills a codebook of shape (N, C').
+CODEBOOK_INITS = {
+    "kaiming_uniform": nn.init.kaiming_uniform_,
+    "sparse": lambda codebook: nn.init.sparse_(codebook, sparsity=0.9),
+    "trunc_normal": nn.init.trunc_normal_,
+    "orthogonal": nn.init.orthogonal_,
+    "normal": nn.init.normal_,
+}
+FORMS = ("folded", "reference")
+
+_CHUNK_ENTRIES = 2**22  # tokens x codes held at a time where weights are streamed: 16 MiB in float32
+
+
+@register_quantizer("svq", "sparse regression by a two-layer MLP onto a learnable or frozen codebook (the paper's SVQ)")
+class SVQ(Quantizer):
+    r"""Sparse regression-based vector quantization.
+
+    A token :math:`x \in R^{C'}` becomes regression weights and then a combination of the codes
+    :math:`M \in R^{N \times C'}`:
+
+    .. math::
+        h = ReLU(x W_1^T + b_1), \quad w = h W_2^T + b_2, \quad q = w M
+
+    As nothing non-linear stands between :math:`W_2` and :math:`M`, :math:`q = h (W_2^T M) + b_2 M` exactly. The
+    *folded* form computes that: the same function of the same parameters, with the same gradients, but one product of
+    size N per step where the *reference* form has one per token and holds tokens x N weights.
+
+    With ``output_relu`` the weights are :math:`ReLU(w)`, which does not fold; there the folded form streams over chunks
+    of tokens and computes each chunk's weights again in the backward pass. So its memory does not depend on
+    tokens x N either.
+
+    Initialisation and the order of random draws are those of the authors' released code: linear layers as PyTorch's,
+    then the codebook; and the hidden width is at most N.
+
+    Under autocast the products over tokens run in the lower precision, :math:`W_2^T M` and :math:`b_2 M` are formed in
+    float32, and `quantized` has the dtype of `z`.
+
+    Args:
+        dim: C', channels of the latent.
+        codebook_size: N.
+        hidden_dim: d; None for the one-layer variant w = x W^T + b.
+        learn_codebook: whether the codebook is trained. learn_projection: whether the MLP is.
+        init: of the codebook, a key of ``CODEBOOK_INITS``.
+        output_relu: the post-ReLU variant of Table 6.
+        form: "folded" or "reference". State dicts are the same.
+
+    Attributes:
+        hidden_dim: the effective width, ``min(hidden_dim, codebook_size)``.
+
+    Raises:
+        ValueError: a setting that is not valid, or a codebook that does not fit in memory.
+
+    State dict: ``proj_in.weight`` (d, C'), ``proj_in.bias`` (d), ``proj_out.weight`` (N, d), ``proj_out.bias`` (N),
+    ``codebook`` (N, C'); without ``proj_in`` in the one-layer variant.
+
+    Example:
+        >>> z = torch.randn(24, 32, 16, 32)  # (batch x time, channels, height, width)
+        >>> output = SVQ(dim=32, codebook_size=1000)(z, return_usage=True)
+        >>> output.quantized.shape
+        torch.Size([24, 32, 16, 32])
+        >>> sorted(output.usage)
+        ['codebook_usage', 'kurtosis', 'perplexity', 'perplexity_theta2', 'perplexity_theta3']
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        codebook_size: int = 10_000,
+        hidden_dim: int | None = 128,
+        learn_codebook: bool = True,
+        learn_projection: bool = True,
+        init: str = "kaiming_uniform",
+        output_relu: bool = False,
+        form: str = "folded",
+    ):
+        super().__init__(dim)
+        self.codebook_size = check_positive("codebook_size", codebook_size)
+        self.hidden_dim = hidden_dim if hidden_dim is None else min(check_positive("hidden_dim", hidden_dim),
+                                                                    self.codebook_size)
+        self.init = check_choice("init", init, CODEBOOK_INITS)
+        self.output_relu = check_bool("output_relu", output_relu)
+        self.form = check_choice("form", form, FORMS)
+        features = self.dim if self.hidden_dim is None else self.hidden_dim
+        require_memory((self.dim + features + 1) * torch.finfo(torch.get_default_dtype()).bits // 8,
+                       self.codebook_size, torch.get_default_device(), "a codebook with its projection",
+                       "codebook_size", "Use a smaller codebook.")
+
+        self.proj_in = None if self.hidden_dim is None else nn.Linear(self.dim, self.hidden_dim)
+        self.proj_out = nn.Linear(features, self.codebook_size)
+        self.codebook = nn.Parameter(torch.empty(self.codebook_size, self.dim))
+        CODEBOOK_INITS[init](self.codebook)
+
+        self.codebook.requires_grad_(check_bool("learn_codebook", learn_codebook))
+        for layer in (self.proj_in, self.proj_out):
+            if layer is not None:
+                layer.requires_grad_(check_bool("learn_projection", learn_projection))
+        self._fold_cache: tuple[Tensor, Tensor, Tensor] | None = None  # probe, fold, offset
+
+    def extra_repr(self) -> str:
+        return (f"dim={self.dim}, codebook_size={self.codebook_size}, hidden_dim={self.hidden_dim}, "
+                f"init={self.init!r}, learn_codebook={self.codebook.requires_grad}, output_relu={self.output_relu}, "
+                f"form={self.form!r}")
+
+    def quantize(self, z: Tensor, *, return_codes: bool, return_usage: bool) -> QuantizerOutput:
+        tokens = to_tokens(z)  # (T, C')
+        weights = None
+        if return_codes or self.form == "reference":
+            self._require_weights(len(tokens))
+            weights = self._weights(self._hidden(tokens))  # (T, N)
+        if self.form == "reference":
+            quantized = weights @ self.codebook
+        elif self.output_relu:
+            quantized = self._stream(self._hidden(tokens))
+        else:
+            hidden = self._hidden(tokens)
+            fold, offset = self._fold()
+            quantized = F.linear(hidden, fold.to(hidden.dtype), offset.to(hidden.dtype))
+        return QuantizerOutput(
+            from_tokens(quantized, z),
+            zero_loss(z),
+            weights=weights.view(z.shape[0], *z.shape[2:], self.codebook_size) if return_codes else None,
+            usage=self.usage(z) if return_usage else None,
+        )
+
+    def _hidden(self, tokens: Tensor) -> Tensor:
+        """(T, C') -> (T, d)."""
+        return tokens if self.proj_in is None else self.proj_in(tokens).relu_()
+
+    def _weights(self, hidden: Tensor) -> Tensor:
+        """(T, d) -> (T, N)."""
+        weights = self.proj_out(hidden)
+        return weights.relu_() if self.output_relu else weights
+
+    def _stream(self, hidden: Tensor) -> Tensor:
+        """Weights and their combination of codes, (T, d) -> (T, C'), chunk by chunk in both directions."""
+
+        def combine(chunk):
+            return self._weights(chunk) @ self.codebook
+
+        return torch.cat([checkpoint(combine, chunk, use_reentrant=False, preserve_rng_state=False)
+                          for chunk in hidden.split(self._chunk_tokens)])
+
+    @property
+    def _chunk_tokens(self) -> int:
+        return max(1, _CHUNK_ENTRIES // self.codebook_size)
+
+    def _form_fold(self) -> tuple[Tensor, Tensor]:
+        """W2^T M, transposed to (C', d), and b2 M (C'): sums of N terms, so never in half precision."""
+        dtype = at_least_float32(self.codebook.dtype)
+        with full_precision(self.codebook.device):
+            codes = self.codebook.to(dtype).t()  # (C', N)
+            return codes @ self.proj_out.weight.to(dtype), codes @ self.proj_out.bias.to(dtype)
+
+    @torch.no_grad()
+    def _probe(self) -> Tensor:
+        """The fold times a fixed vector: reads every parameter of the fold once, at a fraction of its cost.
+
+        Whatever changed a parameter, however it was done (optimizer, load_state_dict, writing to ``.data``, another
+        device or dtype), changes this.
+        """
+        dtype = at_least_float32(self.codebook.dtype)
+        direction = torch.arange(1, self.dim + 1, device=self.codebook.device, dtype=dtype).sin()
+        weights = self.codebook.to(dtype) @ direction  # (N)
+        return torch.cat([weights @ self.proj_out.weight.to(dtype), weights @ self.proj_out.bias.to(dtype).view(-1, 1)])
+
+    def _fold(self) -> tuple[Tensor, Tensor]:
+        """The fold; at inference it is formed once and kept as long as the parameters stay as they are."""
+        at_inference = not (self.training or torch.is_grad_enabled())
+        recorded = torch.jit.is_tracing() or torch.compiler.is_compiling()
+        # On an accelerator three small kernels cost less than waiting for the comparison.
+        if not at_inference or recorded or self.codebook.device.type != "cpu":
+            return self._form_fold()
+        with full_precision(self.codebook.device):
+            probe = self._probe()
+        cache = self._fold_cache
+        if cache is None or cache[0].dtype != probe.dtype or not torch.equal(cache[0], probe):
+            cache = self._fold_cache = (probe, *self._form_fold())
+        return cache[1:]
+
+    def fuse(self) -> "FusedSVQ":
+        """The same function without the codebook, C' -> d -> C', for inference and export.
+
+        Raises:
+            ValueError: with ``output_relu``, which cannot be folded.
+        """
+        return FusedSVQ(self).train(self.training)
+
+    def regression_weights(self, z: Tensor, chunk_tokens: int | None = None) -> Iterator[Tensor]:
+        """Yields the weights w of the tokens of `z` (N, C', H, W), as (chunk, codebook_size) without gradients.
+
+        Tokens come in the order (N, H, W); in the parameters' precision, whatever autocast says.
+
+        Args:
+            chunk_tokens: tokens per chunk; by default as many as make 4 million entries.
+        """
+        chunk = self._chunk_tokens if chunk_tokens is None else check_positive("chunk_tokens", chunk_tokens)
+        return self._iterate_weights(to_tokens(z.detach()), chunk)
+
+    def _iterate_weights(self, tokens: Tensor, chunk_tokens: int) -> Iterator[Tensor]:
+        # Contexts are left before every yield: a generator would otherwise spread them to its caller.
+        for chunk in tokens.split(chunk_tokens):
+            with torch.no_grad(), full_precision(tokens.device):
+                weights = self._weights(self._hidden(chunk.to(self.codebook.dtype)))
+            yield weights
+
+    def usage(self, z: Tensor) -> dict[str, Tensor]:
+        """Perplexity, share of codes in use and kurtosis of the weights of `z`; see `WeightStatistics.compute`.
+
+        Streams over the tokens, twice. ``usage_tokens`` limits how many.
+        """
+        tokens = to_tokens(z.detach())
+        if self.usage_tokens is not None:
+            tokens = tokens[::_even_stride(len(tokens), self.usage_tokens)]
+        statistics = WeightStatistics()
+        for update in (statistics.update_moments, statistics.update_marks):
+            for weights in self._iterate_weights(tokens, self._chunk_tokens):
+                update(weights)
+        return {name: value.to(z.device) for name, value in statistics.compute().items()}
+
+    def check_memory(self, tokens: int) -> None:
+        if self.form == "reference":
+            self._require_weights(tokens)
+
+    def _require_weights(self, tokens: int) -> None:
+        copies = 2 if torch.is_grad_enabled() else 1  # the weights, and their gradient
+        require_memory(copies * tokens * self.codebook.element_size(), self.codebook_size, self.codebook.device,
+                       f"the weights of {tokens} tokens", "codebook_size",
+                       'form="folded" needs none of it, regression_weights() yields them in chunks.')
+
+
+def _even_stride(tokens: int, limit: int) -> int:
+    """A stride that keeps at most `limit` of `tokens`, prime to their number: no row or column is always skipped."""
+    stride = -(-tokens // check_positive("usage_tokens", limit))
+    while stride > 1 and math.gcd(stride, tokens) > 1:
+        stride += 1
+    return max(stride, 1)
+
+
+class FusedSVQ(Quantizer):
+    """SVQ's function without its codebook: a two-layer MLP C' -> d -> C' with ``proj_out = (W2^T M, b2 M)``.
+
+    Args:
+        svq: whose parameters are copied.
+    """
+
+    def __init__(self, svq: SVQ):
+        if svq.output_relu:
+            raise ValueError("an SVQ with output_relu=True cannot be folded: its ReLU stands between the weights and "
+                             "the codebook; keep the SVQ itself")
+        super().__init__(svq.dim)
+        self.hidden_dim = svq.hidden_dim
+        with torch.no_grad():
+            weight, bias = svq._form_fold()
+        dtype = svq.codebook.dtype
+        self.proj_in = copy.deepcopy(svq.proj_in)
+        self.proj_out = nn.utils.skip_init(nn.Linear, *weight.t().shape)  # no random draws
+        self.proj_out.weight = nn.Parameter(weight.to(dtype))
+        self.proj_out.bias = nn.Parameter(bias.to(dtype))
+        self.requires_grad_(True)
+
+    def quantize(self, z: Tensor, *, return_codes: bool, return_usage: bool) -> QuantizerOutput:
+        """There are no codes: `weights` and `indices` stay None, `usage` is empty."""
+        tokens = to_tokens(z)
+        hidden = tokens if self.proj_in is None else self.proj_in(tokens).relu_()
+        return QuantizerOutput(from_tokens(self.proj_out(hidden), z), zero_loss(z), usage={} if return_usage else None)

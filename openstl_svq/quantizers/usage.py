@@ -1,0 +1,105 @@
+"""How much of a codebook is used, from streamed sums in float64."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def perplexity(counts: Tensor) -> Tensor:
+    """exp(-sum_j p_j log p_j) over the last axis, p_j the share of code j in `counts` (..., codes).
+
+    The effective number of codes: 1 if one code takes everything, `codes` if all are equally frequent, 0 if nothing was
+    counted.
+    """
+    counts = counts.double()
+    total = counts.sum(-1, keepdim=True)
+    p = counts / total.clamp_min(1)
+    return torch.where(total.squeeze(-1) > 0, torch.exp(-torch.xlogy(p, p).sum(-1)), 0.0)
+
+
+class WeightStatistics:
+    """Excess kurtosis and perplexity of regression weights (A.4, Table 8), over any number of chunks and batches.
+
+    The weights are standardised over all their entries (mean 0, standard deviation 1); an entry with
+    |w| > theta marks its code; the perplexity is that of the codes' shares of the marks. Two passes over the same
+    weights, because the marks need the mean and deviation of all of them::
+
+        statistics = WeightStatistics()
+        for update in (statistics.update_moments, statistics.update_marks):
+            for z in latents:
+                for weights in quantizer.regression_weights(z):
+                    update(weights)
+        statistics.compute()
+
+    Memory: a few numbers, and one count per code and theta.
+    """
+
+    def __init__(self, thetas: Sequence[float] = (2.0, 3.0)):
+        self.thetas = tuple(thetas)
+        self.count = 0
+        self.mean = self._m2 = self._m3 = self._m4 = 0.0  # central moments, summed and not divided
+        self._marks: Tensor | None = None  # (thetas, codes), int64
+
+    @property
+    def std(self) -> float:
+        """Population standard deviation of all entries."""
+        return math.sqrt(self._m2 / self.count) if self.count else math.nan
+
+    @property
+    def kurtosis(self) -> float:
+        """Excess (Fisher) kurtosis: 0 for a normal distribution; nan for a constant."""
+        return self.count * self._m4 / self._m2**2 - 3 if self._m2 > 0 else math.nan
+
+    def update_moments(self, weights: Tensor) -> None:
+        """First pass: takes in weights of shape (..., codes)."""
+        if self._marks is not None:
+            raise RuntimeError("the second pass has begun: moments can no longer change; use a new WeightStatistics")
+        w = _float64(weights).flatten()
+        if not w.numel():
+            return
+        mean = w.mean()
+        d = w - mean
+        d2 = d * d
+        mean, m2, m3, m4 = torch.stack([mean, d2.sum(), d2 @ d, d2 @ d2]).tolist()
+        self._add_moments(w.numel(), mean, m2, m3, m4)
+
+    def _add_moments(self, n_b, mean_b, m2_b, m3_b, m4_b):
+        """Joins two sets of central moments (Pebay 2008, SAND2008-6212, eqs. 2.1 and 3.1)."""
+        n_a, m2_a, m3_a = self.count, self._m2, self._m3
+        n = n_a + n_b
+        delta = mean_b - self.mean
+        self.mean += delta * n_b / n
+        self._m2 += m2_b + delta**2 * n_a * n_b / n
+        self._m3 += m3_b + delta**3 * n_a * n_b * (n_a - n_b) / n**2 + 3 * delta * (n_a * m2_b - n_b * m2_a) / n
+        self._m4 += (m4_b + delta**4 * n_a * n_b * (n_a**2 - n_a * n_b + n_b**2) / n**3
+                     + 6 * delta**2 * (n_a**2 * m2_b + n_b**2 * m2_a) / n**2
+                     + 4 * delta * (n_a * m3_b - n_b * m3_a) / n)
+        self.count = n
+
+    def update_marks(self, weights: Tensor) -> None:
+        """Second pass: the same weights again, of shape (..., codes), in any order."""
+        deviation = (_float64(weights).flatten(0, -2) - self.mean).abs_()
+        marks = torch.stack([(deviation > theta * self.std).sum(0) for theta in self.thetas]).cpu()
+        self._marks = marks if self._marks is None else self._marks + marks
+
+    def compute(self) -> dict[str, Tensor]:
+        """0-dim float32 tensors.
+
+        ``perplexity_theta2``, ``perplexity_theta3``; ``perplexity``, their mean (as in Figure 8); ``codebook_usage``,
+        the share of codes with a mark at the smallest theta; ``kurtosis``.
+        """
+        if self._marks is None:
+            raise RuntimeError("no second pass yet: call update_marks with the same weights first")
+        values = perplexity(self._marks)
+        usage = {f"perplexity_theta{theta:g}": value for theta, value in zip(self.thetas, values)}
+        usage["perplexity"] = values.mean()
+        usage["codebook_usage"] = (self._marks[self.thetas.index(min(self.thetas))] > 0).double().mean()
+        usage["kurtosis"] = torch.tensor(self.kurtosis)
+        return {name: value.float() for name, value in usage.items()}
+
+
+def _float64(weights: Tensor) -> Tensor:
+    # Apple's GPU has no float64.
+    return weights.detach().to("cpu" if weights.device.type == "mps" else weights.device, torch.float64)

@@ -1,0 +1,47 @@
+"""The registry: names, settings, third parties."""
+
+import pytest
+import torch
+
+from openstl_svq.quantizers import (Quantizer, QuantizerOutput, build_quantizer, list_quantizers, register_quantizer,
+                                    registry)
+
+
+def test_every_name_has_a_one_line_description():
+    assert "svq" in list_quantizers()
+    assert list(list_quantizers()) == sorted(list_quantizers())
+    for name, description in list_quantizers().items():
+        assert description and "\n" not in description, name
+
+
+def test_third_party(monkeypatch):
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+
+    @register_quantizer("scaled", "multiplies by a number")
+    class Scaled(Quantizer):
+        def __init__(self, dim, factor=2.0):
+            super().__init__(dim)
+            self.factor = factor
+
+        def quantize(self, z, *, return_codes, return_usage):
+            return QuantizerOutput(z * self.factor, torch.zeros(()))
+
+    assert list_quantizers()["scaled"] == "multiplies by a number"
+    output = build_quantizer("scaled", 3, factor=4.0)(torch.ones(1, 3, 2, 2))
+    assert (output.quantized == 4).all()
+    with pytest.raises(ValueError, match=r"'scaled' is taken by .*test_quantizers_registry.*Scaled.*override=True"):
+        register_quantizer("scaled", "again")(Scaled)
+    assert register_quantizer("scaled", "again", override=True)(Scaled) is Scaled
+    assert list_quantizers()["scaled"] == "again"
+    with pytest.raises(ValueError, match="derive it from Quantizer"):
+        register_quantizer("linear", "not one")(torch.nn.Linear)
+
+
+def test_unknown_name_lists_what_exists():
+    with pytest.raises(ValueError, match="unknown quantizer 'svg'. Did you mean 'svq'.*There are: .*svq"):
+        build_quantizer("svg", 4)
+
+
+def test_unknown_setting_names_the_nearest():
+    with pytest.raises(ValueError, match="svq: 'codebok_size'. Did you mean 'codebook_size'.*There are: .*hidden_dim"):
+        build_quantizer("svq", 4, codebok_size=3)
