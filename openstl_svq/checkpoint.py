@@ -155,7 +155,10 @@ def plain(value, where: str = "checkpoint"):
 
 def _as_builtin(value):
     """Subclasses of the built-in types (enum members, numpy's float64) as the built-in type itself."""
-    return next(kind(value) for kind in (bool, int, float, complex, str, bytes) if isinstance(value, kind))
+    for kind, convert in ((str, str.__str__), (float, float.__float__), (int, int.__int__), (bytes, lambda v: v[:])):
+        if isinstance(value, kind):
+            return convert(value)
+    return complex(value)
 
 
 def _is_pickle(path: Path) -> bool:

@@ -38,14 +38,23 @@ class ForecastMethod:
         return {"optimizer": optimizer,
                 "lr_scheduler": {"scheduler": scheduler, "interval": "epoch" if by_epoch else "step"}}
 
+    def on_train_epoch_start(self):
+        """timm's schedules give the rate of an epoch by its number, so an epoch after a resume has the right one too.
+
+        (Lightning steps schedules after it has written the epoch's checkpoint. OpenSTL's schedule lags by one epoch.)
+        """
+        super().on_train_epoch_start()
+        for scheduler in self._schedulers():
+            if isinstance(scheduler, TimmScheduler):
+                scheduler.step(epoch=self.current_epoch)
+
     def lr_scheduler_step(self, scheduler, metric):
-        """timm's schedulers take the number of the coming epoch; called at the end of one, that is the next."""
-        if isinstance(scheduler, TimmScheduler):
-            scheduler.step(epoch=self.current_epoch + 1, metric=metric)
-        elif metric is None:
-            scheduler.step()
-        else:
-            scheduler.step(metric)
+        if not isinstance(scheduler, TimmScheduler):
+            super().lr_scheduler_step(scheduler, metric)
+
+    def _schedulers(self) -> list:
+        schedulers = self.lr_schedulers() or []
+        return schedulers if isinstance(schedulers, list) else [schedulers]
 
     def training_step(self, batch, batch_idx):
         batch_x, batch_y = batch

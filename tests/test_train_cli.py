@@ -1,0 +1,201 @@
+"""Runs through the real command lines, on a small series of weather-like fields."""
+
+import csv
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from openstl_svq.host import load_config
+from openstl_svq.methods import ForecastMethod
+
+ROOT = Path(__file__).parents[1]
+TIMES = ("train_time=['2010','2010']", "val_time=['2011','2011']", "test_time=['2012','2012']")
+
+
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory):
+    """Waves that travel east: 40 hours a year, so 17 windows of 12 -> 12."""
+    root = tmp_path_factory.mktemp("data")
+    folder = root / "weather" / "2m_temperature"
+    folder.mkdir(parents=True)
+    lat, lon = np.linspace(-87.1875, 87.1875, 32), np.arange(64) * 5.625
+    for year in (2010, 2011, 2012):
+        time = np.datetime64(f"{year}-01-01") + np.arange(40) * np.timedelta64(1, "h")
+        phase = np.deg2rad(lon)[None, None, :] - np.arange(40)[:, None, None] / 7 + year
+        values = 280 + 10 * np.cos(np.deg2rad(lat))[None, :, None] * np.sin(2 * phase)
+        xr.Dataset({"t2m": (("time", "lat", "lon"), values.astype("float32"))},
+                   {"time": time, "lat": lat, "lon": lon}).to_netcdf(folder / f"2m_temperature_{year}_5.625deg.nc")
+    return root
+
+
+@pytest.fixture
+def words(data_root, tmp_path):
+    """A command line of a small model; extra words follow."""
+    def build(*extra, method="simvp_svq", name="run", epochs=2):
+        return ["-d", "weather_t2m_5_625", "-m", method, "--data_root", str(data_root), "--res_dir", str(tmp_path / "runs"),
+                "--ex_name", name, "--epoch", str(epochs), "--batch_size", "4", "--val_batch_size", "5", "--num_workers", "0",
+                "--accelerator", "cpu", "--lr", "1e-3", "--sched", "cosine", "--drop_path", "0.2", "--cfg_options",
+                "hid_S=4", "hid_T=8", "N_S=2", "N_T=2", "quantizer_kwargs.codebook_size=20", *TIMES, *extra]
+    return build
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Runs a tool in this process as the command line does; returns the folder of the runs."""
+    def call(tool, words):
+        monkeypatch.setattr(sys, "argv", [f"tools/{tool}.py", *words])
+        runpy.run_path(str(ROOT / "tools" / f"{tool}.py"), run_name="__main__")
+        return tmp_path / "runs"
+    return call
+
+
+def fails(run, words, tool="train"):
+    """The message with which the tool ends."""
+    with pytest.raises(SystemExit) as ended:
+        run(tool, words)
+    assert ended.value.code not in (0, None)
+    return str(ended.value.code)
+
+
+def scores(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def weights(path):
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def test_a_run_from_the_shell_leaves_everything_that_it_promises(words, tmp_path):
+    command = [sys.executable, str(ROOT / "tools" / "train.py"), *words()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT,
+                          env={**os.environ, "OPENSTL_SVQ_HOST": "builtin", "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "runs" / "run"
+    for expected in ("persistence", "climatology", f"run folder: {folder}", "epoch 2/2", "protocol: strict", "host: builtin"):
+        assert expected in done.stdout + done.stderr
+    names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert {"config.py", "metrics.json", "metrics.csv", "forecast.png", "checkpoints/best.ckpt",
+            "checkpoints/last.ckpt", "csv/version_0/metrics.csv"} <= names
+    assert any(n.startswith("tensorboard/events") for n in names)
+    assert load_config(folder / "config.py")["quantizer_kwargs"] == {"codebook_size": 20}
+    logged = list(csv.DictReader((folder / "csv/version_0/metrics.csv").open()))
+    assert {"train_loss_epoch", "val_loss", "aux_loss"} <= set(logged[0])
+    assert "model.quantizer.codebook" in weights(folder / "checkpoints" / "best.ckpt")
+
+
+def test_test_repeats_the_scores_of_the_best_weights(words, run):
+    runs = run("train", words())
+    run("test", [str(runs / "run")])
+    assert scores(runs / "run" / "test")["scores"] == scores(runs / "run")["scores"]
+    run("test", [str(runs / "run" / "checkpoints" / "last.ckpt"), "--val_batch_size", "3"])
+    assert (runs / "run" / "test-2" / "metrics.json").is_file()
+
+
+@pytest.mark.parametrize("extra", [(), ("--noise_ratio=0.3", "--sched=onecycle")], ids=["plain", "noise"])
+def test_an_interrupted_run_ends_like_an_uninterrupted_one(words, run, monkeypatch, extra):
+    runs = run("train", words(name="whole", epochs=4) + list(extra))
+
+    def interrupt(self, batch, batch_idx, original=ForecastMethod.training_step):
+        if self.current_epoch == 2 and batch_idx == 1:
+            raise KeyboardInterrupt
+        return original(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ForecastMethod, "training_step", interrupt)
+        fails(run, words(name="cut", epochs=4) + list(extra))
+    assert not (runs / "cut" / "metrics.json").exists()
+    run("train", ["--resume", str(runs / "cut"), "--data_root", words()[5]])
+    for name in ("best", "last"):
+        whole, cut = (weights(runs / folder / "checkpoints" / f"{name}.ckpt") for folder in ("whole", "cut"))
+        for key in whole:
+            assert torch.equal(whole[key], cut[key]), key
+    assert scores(runs / "whole")["scores"] == scores(runs / "cut")["scores"]
+
+
+def test_early_stopping_and_none_position(words, run):
+    runs = run("train", words("lr=1e-12", "min_lr=0", "warmup_lr=0", "patience=1", "quant_position='none'", epochs=30))
+    state = torch.load(runs / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert state["epoch"] < 10
+    assert not any("quantizer" in key for key in state["state_dict"])
+
+
+def test_nothing_is_overwritten_by_a_second_run(words, run):
+    runs = run("train", words(epochs=1))
+    before = (runs / "run" / "metrics.json").read_bytes()
+    run("train", words(epochs=1, method="simvp"))
+    assert (runs / "run" / "metrics.json").read_bytes() == before
+    assert load_config(runs / "run-2" / "config.py")["method"] == "simvp"
+
+
+@pytest.mark.parametrize("extra", [("aft_seq_length=15",), ("aft_seq_length=5",), ("protocol='openstl'",),
+                                   ("quant_position='after'", "loss='huber'"), ("opt='adamw'", "clip_grad=0.1")],
+                         ids=lambda e: e[0])
+def test_other_settings_run(words, run, extra):
+    assert "model" in scores(run("train", words(*extra, epochs=1)) / "run")["scores"]
+
+
+@pytest.mark.parametrize("method", ["simvp", "tau", "tau_svq"])
+def test_other_methods_run(words, run, method):
+    found = scores(run("train", words(method=method, epochs=1)) / "run")["scores"]
+    assert found["model"]["mse"] > 0 and found["persistence"]["mse"] > 0
+
+
+def test_two_processes_score_as_one(words, run, tmp_path):
+    runs = run("train", words(epochs=1))
+    command = [sys.executable, str(ROOT / "tools" / "test.py"), str(runs / "run"), "--strategy", "ddp", "--gpus", "0", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300,
+                          env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    one, two = (scores(folder)["scores"]["model"] for folder in (runs / "run", runs / "run" / "test"))
+    for name in ("mse", "mae", "rmse"):
+        assert two[name] == pytest.approx(one[name], rel=1e-6)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_checkpoints(words, run, monkeypatch):
+    def explode(self, batch, batch_idx, original=ForecastMethod.training_step):
+        if self.current_epoch == 1:
+            with torch.no_grad():
+                self.model.dec.readout.bias.fill_(float("nan"))
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(ForecastMethod, "training_step", explode)
+    message = fails(run, words(epochs=3))
+    assert "training loss is nan in epoch 1" in message and "--clip_grad" in message
+    kept = torch.load(Path(words()[7]) / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert kept["epoch"] == 0 and all(torch.isfinite(v).all() for v in kept["state_dict"].values())
+
+
+@pytest.mark.parametrize("extra, message", [
+    (("--data_root", "/nowhere"), "/nowhere"),
+    (("-c", "configs/gone.py"), "configs/gone.py does not exist"),
+    (("--quantizer", "svk"), "Did you mean 'svq'"),
+    (("--resume",), "nothing to resume"),
+    (("--cfg_options", "test_time=['1990','1991']"), "1990"),
+    (("--cfg_options", "N_S=12"), "divi"),
+    (("--accelerator", "mps" if not torch.backends.mps.is_available() else "gpu"), "--accelerator"),
+])
+def test_bad_input_ends_with_one_message(words, run, extra, message):
+    assert message in fails(run, words() + list(extra))
+
+
+def test_a_checkpoint_of_another_architecture(words, run):
+    runs = run("train", words(epochs=1))
+    assert "another architecture" in fails(run, [str(runs / "run"), "--cfg_options", "hid_T=16"], tool="test")
+
+
+def test_load_gives_the_trained_method(words, run):
+    import openstl_svq
+
+    runs = run("train", words(epochs=1))
+    method = openstl_svq.load(runs / "run")
+    prediction = method(torch.zeros(1, 12, 1, 32, 64))
+    assert prediction.shape == (1, 12, 1, 32, 64) and not method.training
+    assert method.hparams.test_mean.shape == (1, 1, 1, 1)
