@@ -1,0 +1,3 @@
+# Table 2: Human3.6M, SVQ with a frozen codebook.
+_base_ = "SimVP_SVQ_gSTA.py"
+quantizer_kwargs = dict(learn_codebook=False)

@@ -1,0 +1,2 @@
+# Table 1: WeatherBench-M, SVQ with a learnable codebook.
+_base_ = ["SimVP_MogaNet.py", "../../_base_/svq.py"]

@@ -1,0 +1,2 @@
+# Table 3: MogaNet with SVQ.
+_base_ = ["SimVP_MogaNet.py", "../../_base_/svq.py"]

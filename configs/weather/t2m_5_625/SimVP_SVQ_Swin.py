@@ -1,0 +1,2 @@
+# Table 3: Swin with SVQ.
+_base_ = ["SimVP_Swin.py", "../../_base_/svq.py"]

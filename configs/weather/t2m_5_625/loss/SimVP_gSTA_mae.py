@@ -1,0 +1,3 @@
+# Table 7: no quantizer, MAE loss.
+_base_ = "../SimVP_gSTA.py"
+loss = "mae"

@@ -1,0 +1,3 @@
+# Table 5: 50 % of the training input disturbed, with SVQ.
+_base_ = "../SimVP_SVQ_gSTA.py"
+noise_ratio = 0.5

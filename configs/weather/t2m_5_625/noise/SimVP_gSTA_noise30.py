@@ -1,0 +1,3 @@
+# Table 5: 30 % of the training input disturbed, without SVQ.
+_base_ = "../SimVP_gSTA.py"
+noise_ratio = 0.3

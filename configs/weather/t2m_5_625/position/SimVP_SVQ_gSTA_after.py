@@ -1,0 +1,3 @@
+# Appendix B.1, Figure 7: SVQ after the translator, 1024 codes.
+_base_ = "../quantizers_1024/SimVP_SVQ_gSTA.py"
+quant_position = "after"

@@ -1,0 +1,3 @@
+# Table 4: Lookup Free Quantization.
+_base_ = "_base_.py"
+quantizer = "lfq"

@@ -1,0 +1,3 @@
+# Table 4: Multi-headed VQ.
+_base_ = "_base_.py"
+quantizer = "multi_headed_vq"

@@ -1,0 +1,3 @@
+# Table 4: Residual Finite Scalar Quantization.
+_base_ = "_base_.py"
+quantizer = "residual_fsq"

@@ -1,0 +1,3 @@
+# Table 4: VQ, 512 codes.
+_base_ = "_base_.py"
+quantizer = "vq"

@@ -1,0 +1,3 @@
+# Table 6: 10 codes, frozen. The hidden width follows: it is at most the number of codes.
+_base_ = "../SimVP_SVQ_gSTA_frozen.py"
+quantizer_kwargs = dict(codebook_size=10)

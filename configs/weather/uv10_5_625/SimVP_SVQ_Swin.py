@@ -1,0 +1,3 @@
+# Table 1: WeatherBench-S wind, SVQ with a learnable codebook.
+_base_ = ["SimVP_Swin.py", "../../_base_/svq.py"]
+warmup_epoch = 5

@@ -1,0 +1,2 @@
+# The first command of the README.
+_base_ = ["SimVP_gSTA.py", "../_base_/svq.py"]
