@@ -162,7 +162,7 @@ def test_nothing_holds_tokens_times_codes(relu, monkeypatch):
             output.quantized.sum().backward()
             sum(1 for _ in quantizer.regression_weights(latent(tokens // 64, 6, 8, 8)))
         largest[tokens] = mode.elements
-    assert max(largest.values()) <= 2**14
+    assert max(largest.values()) <= 2 * 2**14  # two buffers; all weights are 320,000
 
 
 def test_weights_are_those_of_the_reference_form():

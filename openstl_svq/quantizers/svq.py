@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from .base import (Quantizer, QuantizerOutput, at_least_float32, from_tokens, full_precision, to_tokens, zero_loss)
 from .checks import check_bool, check_choice, check_positive
@@ -149,13 +149,10 @@ class SVQ(Quantizer):
         return weights.relu_() if self.output_relu else weights
 
     def _stream(self, hidden: Tensor) -> Tensor:
-        """Weights and their combination of codes, (T, d) -> (T, C'), chunk by chunk in both directions."""
-
-        def combine(chunk):
-            return self._weights(chunk) @ self.codebook
-
-        return torch.cat([checkpoint(combine, chunk, use_reentrant=False, preserve_rng_state=False)
-                          for chunk in hidden.split(self._chunk_tokens)])
+        """The post-ReLU variant, (T, d) -> (T, C')."""
+        parameters = (p.to(hidden.dtype) for p in (self.proj_out.weight, self.proj_out.bias, self.codebook))
+        with full_precision(hidden.device):
+            return _StreamedRegression.apply(hidden, *parameters, self._chunk_tokens)
 
     @property
     def _chunk_tokens(self) -> int:
@@ -243,6 +240,54 @@ class SVQ(Quantizer):
         require_memory(copies * tokens * self.codebook.element_size(), self.codebook_size, self.codebook.device,
                        f"the weights of {tokens} tokens", "codebook_size",
                        'form="folded" needs none of it, regression_weights() yields them in chunks.')
+
+
+class _StreamedRegression(torch.autograd.Function):
+    """q = ReLU(h W^T + b) M, a chunk of tokens at a time; the backward pass computes each chunk's weights again.
+
+    All chunks share their buffers: a fresh one per chunk would leave the allocator with as much memory as the whole
+    weight matrix. Sums over chunks are in float32 at least.
+    """
+
+    @staticmethod
+    def forward(hidden, weight, bias, codebook, chunk):
+        quantized = hidden.new_empty(len(hidden), codebook.shape[1])  # (T, C')
+        buffer = hidden.new_empty(min(chunk, len(hidden)), len(codebook))
+        for h, q in zip(hidden.split(chunk), quantized.split(chunk)):
+            w = torch.addmm(bias, h, weight.t(), out=buffer[:len(h)]).relu_()  # (chunk, N)
+            torch.mm(w, codebook, out=q)
+        return quantized
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        *tensors, ctx.chunk = inputs
+        ctx.save_for_backward(*tensors)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_quantized):
+        hidden, weight, bias, codebook = ctx.saved_tensors
+        need_hidden, need_weight, need_bias, need_codebook, _ = ctx.needs_input_grad
+        grad_hidden = torch.empty_like(hidden)
+        grad_weight, grad_bias, grad_codebook = (
+            torch.zeros_like(t, dtype=at_least_float32(t.dtype)) for t in (weight, bias, codebook))
+        buffers = hidden.new_empty(2, min(ctx.chunk, len(hidden)), len(codebook))
+        with full_precision(hidden.device):
+            for h, g, grad_h in zip(*(t.split(ctx.chunk) for t in (hidden, grad_quantized, grad_hidden))):
+                w, grad_w = buffers[:, :len(h)]  # (chunk, N) each
+                torch.addmm(bias, h, weight.t(), out=w).relu_()
+                if need_codebook:
+                    grad_codebook += w.t() @ g
+                torch.mm(g, codebook.t(), out=grad_w)
+                grad_w.mul_(w.sign_())  # the derivative of the ReLU that made w
+                if need_weight:
+                    grad_weight += grad_w.t() @ h
+                if need_bias:
+                    grad_bias += grad_w.sum(0)
+                if need_hidden:
+                    torch.mm(grad_w, weight, out=grad_h)
+        return (grad_hidden if need_hidden else None, grad_weight.to(weight.dtype), grad_bias.to(bias.dtype),
+                grad_codebook.to(codebook.dtype), None)
 
 
 def _even_stride(tokens: int, limit: int) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+_PIECE = 2**17  # entries taken to float64 at a time: they stay in the cache
+
 
 def perplexity(counts: Tensor) -> Tensor:
     """exp(-sum_j p_j log p_j) over the last axis, p_j the share of code j in `counts` (..., codes).
@@ -56,14 +58,15 @@ class WeightStatistics:
         """First pass: takes in weights of shape (..., codes)."""
         if self._marks is not None:
             raise RuntimeError("the second pass has begun: moments can no longer change; use a new WeightStatistics")
-        w = _float64(weights).flatten()
-        if not w.numel():
-            return
-        mean = w.mean()
-        d = w - mean
-        d2 = d * d
-        mean, m2, m3, m4 = torch.stack([mean, d2.sum(), d2 @ d, d2 @ d2]).tolist()
-        self._add_moments(w.numel(), mean, m2, m3, m4)
+        for piece in weights.detach().flatten().split(_PIECE):
+            if not len(piece):
+                continue
+            w = piece.to("cpu" if piece.device.type == "mps" else piece.device, torch.float64)  # none on Apple's GPU
+            mean = w.mean()
+            d = w - mean
+            d2 = d * d
+            mean, m2, m3, m4 = torch.stack([mean, d2.sum(), d2 @ d, d2 @ d2]).tolist()
+            self._add_moments(len(w), mean, m2, m3, m4)
 
     def _add_moments(self, n_b, mean_b, m2_b, m3_b, m4_b):
         """Joins two sets of central moments (Pebay 2008, SAND2008-6212, eqs. 2.1 and 3.1)."""
@@ -80,8 +83,9 @@ class WeightStatistics:
 
     def update_marks(self, weights: Tensor) -> None:
         """Second pass: the same weights again, of shape (..., codes), in any order."""
-        deviation = (_float64(weights).flatten(0, -2) - self.mean).abs_()
-        marks = torch.stack([(deviation > theta * self.std).sum(0) for theta in self.thetas]).cpu()
+        deviation = (weights.detach().flatten(0, -2) - self.mean).abs_()  # (tokens, codes)
+        marks = torch.stack([(deviation > theta * self.std).sum(0, dtype=torch.int32) for theta in self.thetas])
+        marks = marks.cpu().long()
         self._marks = marks if self._marks is None else self._marks + marks
 
     def compute(self) -> dict[str, Tensor]:
@@ -99,7 +103,3 @@ class WeightStatistics:
         usage["kurtosis"] = torch.tensor(self.kurtosis)
         return {name: value.float() for name, value in usage.items()}
 
-
-def _float64(weights: Tensor) -> Tensor:
-    # Apple's GPU has no float64.
-    return weights.detach().to("cpu" if weights.device.type == "mps" else weights.device, torch.float64)
