@@ -1,5 +1,6 @@
 """What the command lines in ``tools/`` share: one message and an exit status for anything that goes wrong."""
 
+import logging
 import os
 import sys
 import warnings
@@ -26,6 +27,7 @@ def main(command: Callable[[], None]) -> None:
     Errors that carry a message for the user end with that message and status 1. Set ``OPENSTL_SVQ_DEBUG=1`` for the
     traceback.
     """
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # which devices there are, tips, advertisements
     for message in _KNOWN_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
     try:

@@ -66,7 +66,7 @@ def create_parser() -> argparse.ArgumentParser:
     group.add_argument("--num_nodes", default=1, type=int)
     group.add_argument("--resume", nargs="?", const=True, default=None, metavar="RUN",
                        help="continue an interrupted run: that of --ex_name, or this run folder or checkpoint")
-    group.add_argument("--cfg_options", nargs="+", default=[], metavar="KEY=VALUE",
+    group.add_argument("--cfg_options", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
                        help="any configuration key, as in lr=1e-3 quantizer_kwargs.codebook_size=1000 "
                             "\"train_time=['2019-03-01','2019-03-23']\"")
     return parser
@@ -151,7 +151,7 @@ def _merge(base: dict, new: dict) -> dict:
         if isinstance(base[key], dict) and isinstance(new[key], dict):
             merged[key] = {**base[key], **new[key]}
     # Arguments of one quantizer are not those of another.
-    if "quantizer" in new and new["quantizer"] != base.get("quantizer", new["quantizer"]):
+    if "quantizer" in new and new["quantizer"] != base.get("quantizer", "svq"):
         merged["quantizer_kwargs"] = new.get("quantizer_kwargs", {})
     return merged
 

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
-from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
+from pytorch_lightning.utilities import rank_zero_only
 
 from . import checkpoint as checkpoints
 from . import config as configuration
@@ -109,14 +109,14 @@ class Experiment(BaseExperiment):
     def train(self):
         """Trains until ``epoch`` or until validation stops improving; leaves the best weights in the method."""
         if not self.args.no_display_method_info:
-            rank_zero_info(self.display_method_info())
+            _say(self.display_method_info())
         self._write_config()
         if self.started_from:
-            rank_zero_info(f"resuming from {self.started_from}")
+            _say(f"resuming from {self.started_from}")
         try:
             self.trainer.fit(self.method, self.data, ckpt_path=self.started_from)
         except SystemExit:  # how Lightning ends after Ctrl-C
-            rank_zero_info(f"interrupted; continue with --resume {self.save_dir}")
+            _say(f"interrupted; continue with --resume {self.save_dir}")
             raise
         best = self.save_dir / "checkpoints" / "best.ckpt"
         checkpoints.load_weights(self.method, checkpoints.load(best), f"checkpoint {best}")
@@ -195,15 +195,19 @@ class SeedEpoch(Callback):
                            workers=False, verbose=False)
 
 
+@rank_zero_only
+def _say(text: str):
+    print(text, flush=True)
+
+
 class EpochLog(Callback):
     """One line per epoch, with the losses."""
 
-    @rank_zero_only
     def on_train_epoch_end(self, trainer, pl_module):
         losses = {k: float(v) for k, v in trainer.callback_metrics.items() if k in ("train_loss", "val_loss")}
         rate = trainer.optimizers[0].param_groups[0]["lr"]
-        print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: " +
-              ", ".join(f"{k} {v:.6f}" for k, v in losses.items()) + f", lr {rate:.2e}", flush=True)
+        _say(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: " +
+             ", ".join(f"{k} {v:.6f}" for k, v in losses.items()) + f", lr {rate:.2e}")
 
 
 def find_checkpoint(args) -> Path:
@@ -233,7 +237,7 @@ def _claim_folder(res_dir: Path, name: str) -> str:
     while chosen in taken:
         chosen, number = f"{name}-{number}", number + 1
     if chosen != name:
-        rank_zero_info(f"{res_dir / name} holds an earlier run; this one goes to {res_dir / chosen}")
+        _say(f"{res_dir / name} holds an earlier run; this one goes to {res_dir / chosen}")
     os.environ[marker] = chosen
     return chosen
 

@@ -121,9 +121,13 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(words, run, monkeypat
 
 
 def test_early_stopping_and_none_position(words, run):
-    runs = run("train", words("lr=1e-12", "min_lr=0", "warmup_lr=0", "patience=1", "quant_position='none'", epochs=30))
-    state = torch.load(runs / "run" / "checkpoints" / "last.ckpt", weights_only=True)
-    assert state["epoch"] < 10
+    runs = run("train", words("lr=0.5", "patience=1", "quant_position='none'", epochs=40))
+    rows = csv.DictReader((runs / "run" / "csv" / "version_0" / "metrics.csv").open())
+    losses = [float(row["val_loss"]) for row in rows if row["val_loss"]]
+    assert 2 <= len(losses) < 40
+    assert losses[-1] >= losses[-2] == min(losses)
+    state = torch.load(runs / "run" / "checkpoints" / "best.ckpt", weights_only=True)
+    assert state["epoch"] == len(losses) - 2
     assert not any("quantizer" in key for key in state["state_dict"])
 
 

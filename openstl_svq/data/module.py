@@ -109,8 +109,13 @@ class ForecastData(BaseDataModule):
         return isinstance(self.data_name, (list, tuple))
 
     def metric_settings(self) -> dict:
-        """How :class:`~openstl_svq.metrics.ForecastMetrics` scores this dataset, as OpenSTL does."""
-        return {"mean": self.test_mean, "std": self.test_std, "spatial_norm": "weather" in self.config["dataname"],
+        """Arguments of :class:`~openstl_svq.metrics.ForecastMetrics`: OpenSTL's scores of this dataset, and for weather
+        those that its field reports."""
+        metrics, weather = list(self.config["metrics"]), "weather" in self.config["dataname"]
+        lat = getattr(self.test_loader.dataset, "lat", None)
+        if weather and lat is not None and self.climatology is not None:
+            metrics += [name for name in ("wrmse", "acc") if name not in metrics]
+        return {"metrics": metrics, "mean": self.test_mean, "std": self.test_std, "spatial_norm": weather, "lat": lat,
                 "channel_names": list(self.data_name) if self.multivariate else None}
 
     @property
@@ -125,8 +130,7 @@ class ForecastData(BaseDataModule):
         """Climatology at the target times of the test samples ``indices``: ``(B,)`` -> shape of ``batch_y``."""
         times = [self.test_loader.dataset.target_times(int(i)) for i in indices]
         known = None if any(t is None for t in times) else np.stack(times)
-        forecast = torch.as_tensor(self.climatology.at(known), dtype=batch_y.dtype, device=batch_y.device)
-        return forecast.expand_as(batch_y)
+        return self.climatology.at(known).to(batch_y).expand_as(batch_y)
 
 
 def _rebuild(loader: DataLoader, dataset: Dataset, sampler: Sampler, persistent: bool, generator=None) -> DataLoader:

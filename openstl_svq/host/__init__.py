@@ -6,11 +6,11 @@ code imports OpenSTL's names from here and never asks which host it is.
 The package that PyPI calls ``openstl`` is a 3D-mesh library of other people; it is recognised and passed over.
 """
 
-import importlib.metadata
 import os
 import warnings
 from dataclasses import dataclass
 
+from .. import __version__
 from ..naming import choose
 from . import openstl as _openstl
 from .builtin.utils import load_config
@@ -51,13 +51,8 @@ def _choose() -> tuple[HostDescription, object]:
     else:
         why = "OPENSTL_SVQ_HOST=builtin"
 
-    from . import builtin
     from .builtin import provide
-    try:
-        version = importlib.metadata.version("openstl_svq")
-    except importlib.metadata.PackageNotFoundError:  # run from a source tree that is not installed
-        version = "(not installed)"
-    return HostDescription("builtin", version, os.path.dirname(builtin.__file__), why), provide
+    return HostDescription("builtin", __version__, os.path.dirname(provide.__file__), why), provide
 
 
 _DESCRIPTION, _HOST = _choose()

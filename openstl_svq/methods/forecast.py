@@ -32,7 +32,7 @@ class ForecastMethod:
 
     def configure_optimizers(self):
         """The host's optimizer and schedule, over the steps that this process really makes."""
-        steps = self.trainer.num_training_batches
+        steps = self.trainer.estimated_stepping_batches // self.trainer.max_epochs
         config = SimpleNamespace(**{**self.hparams, "gpus": [0]})  # OpenSTL divides by the GPUs; `steps` is divided already
         optimizer, scheduler, by_epoch = get_optim_scheduler(config, self.hparams.epoch, self.model, steps)
         return {"optimizer": optimizer,
@@ -87,18 +87,19 @@ class ForecastMethod:
     # test
 
     def on_test_start(self):
-        settings = self.trainer.datamodule.metric_settings()
-        references = ["persistence"] + (["climatology"] if self.trainer.datamodule.climatology is not None else [])
-        self.test_scores = {name: ForecastMetrics(self.hparams.metrics, lead_times=True, **settings).to(self.device)
-                            for name in ["model", *references]}
+        data = self.trainer.datamodule
+        settings = data.metric_settings()
+        names = ["model", "persistence"] + (["climatology"] if data.climatology is not None else [])
+        self.test_scores = {name: ForecastMetrics(**settings, lead_times=True).to(self.device) for name in names}
 
     def test_step(self, batch, batch_idx):
         batch_x, batch_y, indices = batch
-        forecasts = {"model": self(batch_x, batch_y), "persistence": persistence(batch_x, batch_y.shape[1])}
+        forecasts = {"model": self(batch_x, batch_y).float(), "persistence": persistence(batch_x, batch_y.shape[1])}
+        climatology = None
         if "climatology" in self.test_scores:
-            forecasts["climatology"] = self.trainer.datamodule.climatology_for(indices, batch_y)
+            climatology = forecasts["climatology"] = self.trainer.datamodule.climatology_for(indices, batch_y)
         for name, forecast in forecasts.items():
-            self.test_scores[name].update(forecast.float(), batch_y)
+            self.test_scores[name].update(forecast, batch_y, climatology)
 
     def on_test_epoch_end(self):
         """Scores by name, on every process (``compute`` synchronises); the experiment writes them."""
