@@ -1,0 +1,127 @@
+"""Arrays too large for memory, decoded once and kept on disk."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from .frames import ArrayFrames, FileFrames, channel_statistics, in_chunks
+
+try:
+    import fcntl
+except ImportError:  # not on Windows; there, processes that start at once each build, and the last one's copy stays
+    fcntl = None
+
+ENVIRONMENT = "OPENSTL_SVQ_CACHE"
+IN_MEMORY = 512 * 2**20
+_VERSION = 1  # of the decoding: a higher one makes every copy anew
+
+
+def fingerprint(paths: Iterable[Path]) -> list:
+    """What tells whether source files have changed: name, size and time of each."""
+    return [(path.name, (stat := path.stat()).st_size, stat.st_mtime_ns) for path in sorted(paths)]
+
+
+def at_hand(source, *, beside, name: str, key, memory_limit: int = IN_MEMORY):
+    """``source``'s frames where windows can be read from fast: in memory if they are few, else in a file on disk.
+
+    The file is built unless a finished copy for the same ``key`` exists, and appears under its name only when it is
+    complete. Processes that start at once wait for the first one's.
+
+    Args:
+        source: frames that are slow to read.
+        beside: the data's folder; the file goes to ``.openstl_svq_cache`` in it, or where ``OPENSTL_SVQ_CACHE`` says, or to
+            the user's cache folder if the first cannot be written.
+        name: begins the file's name.
+        key: everything that the content depends on, the sources' :func:`fingerprint` with it.
+        memory_limit: bytes of float32 up to which frames stay in memory.
+
+    Raises:
+        OSError: no folder can be written, or the disk is full.
+    """
+    if 4 * int(np.prod(source.shape)) <= memory_limit:
+        array = np.empty(source.shape, dtype=np.float32)
+        for begin, values in in_chunks(source):
+            array[begin:begin + len(values)] = values
+        return ArrayFrames(array)
+    digest = hashlib.sha256(repr((_VERSION, key, source.shape)).encode()).hexdigest()[:20]
+    folders = _folders(beside)
+    for folder in folders:
+        if (folder / f"{name}-{digest}.npy").exists():
+            return FileFrames(folder / f"{name}-{digest}.npy")
+    path = _writable(folders) / f"{name}-{digest}.npy"
+    with _locked(path.with_suffix(".lock")):
+        if not path.exists():
+            _build(path, source)
+    return FileFrames(path)
+
+
+def cached_statistics(frames) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`channel_statistics`, kept beside frames that lie in a cache."""
+    if not isinstance(frames, FileFrames):
+        return channel_statistics(frames)
+    path = Path(frames.path).with_suffix(".json")
+    if path.exists():
+        saved = json.loads(path.read_text())
+    else:
+        saved = [v.ravel().tolist() for v in channel_statistics(frames)]
+        with contextlib.suppress(OSError):  # a cache that has become read-only: computed again next time
+            part = path.with_suffix(f".{os.getpid()}.part")
+            part.write_text(json.dumps(saved))
+            os.replace(part, path)
+    return tuple(np.asarray(v, dtype=np.float32).reshape(1, -1, 1, 1) for v in saved)
+
+
+def _folders(beside) -> list[Path]:
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openstl_svq"
+    named = [Path(os.environ[ENVIRONMENT])] if os.environ.get(ENVIRONMENT) else []
+    return [*named, Path(beside) / ".openstl_svq_cache", user]
+
+
+def _writable(folders: list[Path]) -> Path:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+    raise OSError(f"none of {', '.join(map(str, folders))} can be written, and the data are too large for memory: name a "
+                  f"folder with room in the environment variable {ENVIRONMENT}.")
+
+
+@contextlib.contextmanager
+def _locked(path: Path):
+    """Held by one process at a time; a file system that has no locks lets all through, which costs time alone."""
+    with open(path, "w") as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError as error:
+                warnings.warn(f"{path.parent} cannot be locked ({error}): each process builds the cache by itself.",
+                              stacklevel=2)
+        yield
+
+
+def _build(path: Path, source):
+    part = path.with_suffix(f".{os.getpid()}.part")
+    header = {"descr": "<f4", "fortran_order": False, "shape": tuple(source.shape)}
+    try:
+        with open(part, "wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            for _, values in in_chunks(source):
+                file.write(np.ascontiguousarray(values, dtype="<f4").data)
+        os.replace(part, path)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        size = 4e-9 * int(np.prod(source.shape))
+        raise OSError(error.errno, f"{path.parent} has no room for {size:.1f} GB of decoded data: make room, or name another "
+                      f"folder in the environment variable {ENVIRONMENT}") from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,37 @@
+from ....naming import choose, unknown
+from .dataset_constant import dataset_parameters
+from .utils import make_loaders
+
+PROTOCOLS = ("strict", "openstl")
+
+
+def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, *, protocol="strict",
+              use_augment=False, drop_last=False, **config):
+    """The loaders of a dataset's training, validation and test data.
+
+    Args:
+        dataname: one of ``dataset_parameters``.
+        data_root: folder that holds the datasets in OpenSTL's layouts.
+        protocol: ``strict``: validation on the validation split, the training data's statistics everywhere. ``openstl``:
+            OpenSTL's behaviour to the last index, to compare with published numbers; it validates on the test set.
+        use_augment: augment the training data as OpenSTL does.
+        drop_last: drop an incomplete last batch of validation and test.
+        **config: a run's configuration, of which the loaders read the keys of the dataset's entry (``in_shape``,
+            ``pre_seq_length``, ``aft_seq_length``, ``data_name``, ``train_time``, ...). Samplers for several processes
+            (OpenSTL's ``dist``) are the data module's matter.
+
+    Returns:
+        ``(train, validation, test)`` loaders over :class:`~.windows.WindowDataset`.
+
+    Raises:
+        ValueError: an unknown dataset or protocol; data that do not fit what is asked for.
+        FileNotFoundError: no data where they should lie.
+    """
+    if dataname not in dataset_parameters:
+        raise ValueError(unknown("dataset", dataname, dataset_parameters))
+    choose("protocol", protocol, PROTOCOLS)
+    config = {**dataset_parameters[dataname], **{k: v for k, v in config.items() if v is not None}}
+    from .dataloader_weather import load_splits
+    splits = load_splits(dataname, data_root, config, protocol=protocol, use_augment=use_augment)
+    return make_loaders(*splits, batch_size=batch_size, val_batch_size=val_batch_size, num_workers=num_workers,
+                        drop_last=drop_last)

@@ -1,0 +1,37 @@
+"""OpenSTL's entry for each dataset that this host loads: shapes, splits and metrics.
+
+``idx_in``, ``idx_out`` (steps before and after the anchor) and ``step`` (every so many hours) are OpenSTL's. Its index lists
+apply the factor 6 of the six-hourly sets a second time; the protocol ``strict`` does not read them.
+"""
+
+from ....data.sample import SAMPLE_DATASETS
+
+
+def _entry(in_shape, aft_seq_length, metrics, **more):
+    return {"in_shape": in_shape, "pre_seq_length": in_shape[0], "aft_seq_length": aft_seq_length,
+            "total_length": in_shape[0] + aft_seq_length, **more, "metrics": metrics}
+
+
+def _weather(data_name, channels, size=(32, 64), **more):
+    times = {"train_time": ["2010", "2015"], "val_time": ["2016", "2016"], "test_time": ["2017", "2018"]}
+    return _entry([12, channels, *size], 12, ["mse", "rmse", "mae"], data_name=data_name, **times, **more)
+
+
+def _weather_multi(steps):
+    return {**_entry([4, 12, 32, 64], steps, ["mse", "rmse", "mae"], data_name="mv"),
+            "train_time": ["1979", "2015"], "val_time": ["2016", "2016"], "test_time": ["2017", "2018"],
+            "idx_in": [-17, -11, -5, 0], "idx_out": [6 * i + 1 for i in range(steps)], "step": 6,
+            "level": [150, 500, 850]}
+
+
+_VIDEO = ["mse", "mae", "ssim", "psnr", "lpips"]
+
+dataset_parameters = {
+    "weather": _weather("t2m", 1),
+    **{f"weather_{name}_{resolution}": _weather(name, channels, size)
+       for resolution, size in (("5_625", (32, 64)), ("1_40625", (128, 256)))
+       for name, channels in (("t2m", 1), ("r", 1), ("uv10", 2), ("tcc", 1))},
+    "weather_mv_4_4_s6_5_625": _weather_multi(4),
+    "weather_mv_4_28_s6_5_625": _weather_multi(28),
+    **SAMPLE_DATASETS,
+}

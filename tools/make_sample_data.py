@@ -1,0 +1,63 @@
+"""Writes a small dataset in the format that the loaders read, for ``tools/train.py -d NAME --data_root OUT``.
+
+    python tools/make_sample_data.py -d weather_t2m_5_625 --out data
+    python tools/make_sample_data.py -d weather_sample --years 10 --seed 1 --out data
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from openstl_svq import cli
+
+
+def main():
+    from openstl_svq.data import gcm, synthetic
+    from openstl_svq.data.sample import SAMPLE_DATASETS, SAMPLE_MONTHS, SAMPLE_PRECISION
+    from openstl_svq.host.builtin.datasets import dataset_parameters
+    from openstl_svq.host.builtin.datasets.dataloader_weather import GROUPS
+    from openstl_svq.naming import choose
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dataname", "-d", default="weather_sample", help="name of the dataset")
+    parser.add_argument("--out", default="data", help="data root to write to; the dataset's own folder is made in it")
+    parser.add_argument("--source", default=None, choices=["synthetic", "gcm"],
+                        help="synthetic: moving patterns, in seconds. gcm (weather only): a general circulation model's "
+                             'weather, needs pip install "openstl_svq[gcm]" (default: gcm for weather_sample, else synthetic)')
+    parser.add_argument("--seed", default=0, type=int)
+    parser.add_argument("--years", default=None, type=float, help="gcm: length of the series (default: all the dataset's)")
+    parser.add_argument("--start_year", default=None, type=int, help="gcm: first year (default: the dataset's)")
+    parser.add_argument("--hours", default=None, type=int, help="interval between the fields (default: the dataset's)")
+    args = parser.parse_args()
+
+    name = choose("dataset", args.dataname, dataset_parameters)
+    entry = dataset_parameters[name]
+    if entry["in_shape"][2:] != [32, 64]:
+        raise ValueError(f"{name} lies on {entry['in_shape'][2]} x {entry['in_shape'][3]} points; both sources give 32 x 64.")
+    sample = name in SAMPLE_DATASETS
+    root = Path(args.out) / name if sample else Path(args.out)
+    variables = GROUPS[entry["data_name"]]
+    hours = args.hours or (6 if sample else 1)
+    command = shlex.join(["tools/make_sample_data.py", *sys.argv[1:]])
+    levels = entry.get("level", [850, 1000])
+    begins = [int(entry[split][0][:4]) for split in ("train_time", "val_time", "test_time")]
+    first, last = begins[0], int(entry["test_time"][1][:4])
+    if (args.source or ("gcm" if sample else "synthetic")) == "gcm":
+        months = round(12 * args.years) if args.years else SAMPLE_MONTHS if sample else 12 * (last - first + 1)
+        paths = gcm.generate(root / "weather", variables, months=months, start_year=args.start_year or first, hours=hours,
+                             levels=levels, seed=args.seed, precision=SAMPLE_PRECISION if sample else None, command=command)
+    else:
+        # Every year of the splits is there, most of them with a day; those that begin a split have room for windows, as
+        # the protocol openstl takes them too.
+        steps = entry["idx_out"][-1] - entry["idx_in"][0] + 2 if "idx_in" in entry else entry["total_length"] + 1
+        window = steps * max(hours, entry.get("step", 1)) // 24 + 2
+        spans = {year: window if year in begins else 1 for year in range(first, last + 1)}
+        paths = synthetic.weather(root / "weather", variables, spans, hours=hours, levels=levels, seed=args.seed,
+                                  command=command)
+    print(f"{len(paths)} files, {sum(p.stat().st_size for p in paths) / 1e6:.1f} MB, in {root}")
+    print(f"python tools/train.py -d {name} --data_root {args.out} ...")
+
+
+if __name__ == "__main__":
+    cli.main(main)
