@@ -1,0 +1,79 @@
+"""LPIPS: the perceptual distance, through the package ``lpips`` and the AlexNet weights that torchvision downloads."""
+
+import functools
+import pickle
+import socket
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+SMALLEST = 31  # pixels that AlexNet's strides and poolings leave something of
+_FRAMES = 32  # at a time, to bound the memory of the features
+_TIMEOUT = 20  # seconds without an answer after which a download is given up
+
+
+class Unavailable(Exception):
+    """LPIPS cannot be computed here; the message says what to install, or which file to put where."""
+
+
+def alexnet(device: torch.device) -> torch.nn.Module:
+    """The network on ``device``, its weights from torch's cache or downloaded into it.
+
+    Raises:
+        Unavailable: no package ``lpips`` or ``torchvision``, or no weights.
+    """
+    try:
+        import lpips  # noqa: F401
+        from torchvision.models import AlexNet_Weights
+    except ImportError as error:
+        raise Unavailable(f"LPIPS needs the packages lpips and torchvision ({error}): pip install lpips") from error
+    source = AlexNet_Weights.IMAGENET1K_V1.url
+    file = Path(torch.hub.get_dir(), "checkpoints", source.rpartition("/")[2])
+    there = file.exists()
+    network, error = _load(device, file, there)
+    if error is not None:
+        problem = "cannot be read" if there else "are not there and could not be downloaded"
+        raise Unavailable(f"The weights of LPIPS's AlexNet {problem} ({error}). Put {source} at {file}") from error
+    return network
+
+
+@functools.cache  # also of a failure, so that one run tries one download; a file that has appeared is another key
+def _load(device: torch.device, file: Path, there: bool):
+    import lpips
+
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_TIMEOUT)  # torch.hub sets none of its own
+    try:
+        with warnings.catch_warnings():  # lpips 0.1.4 uses old arguments of torchvision's
+            warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
+            network = lpips.LPIPS(net="alex", verbose=False)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        return None, error
+    finally:
+        socket.setdefaulttimeout(timeout)
+    return network.requires_grad_(False).to(device), None
+
+
+@torch.no_grad()
+def lpips_distance(pred: Tensor, true: Tensor) -> Tensor:
+    """LPIPS (Zhang et al. 2018, arXiv:1801.03924; AlexNet, version 0.1) of each frame.
+
+    Args:
+        pred, true: ``(N, C, H, W)`` with values in [0, 1] and C = 1 (taken as grey) or 3.
+
+    Returns:
+        float32 ``(N,)``.
+
+    Raises:
+        ValueError: other channels, or frames below 31 x 31 pixels.
+        Unavailable: see :func:`alexnet`.
+    """
+    if pred.shape[1] not in (1, 3) or min(pred.shape[-2:]) < SMALLEST:
+        raise ValueError(f"lpips takes frames of 1 or 3 channels and at least {SMALLEST} x {SMALLEST} pixels; got "
+                         f"{' x '.join(map(str, pred.shape[1:]))}. Leave lpips out of the metrics.")
+    network = alexnet(pred.device)
+    frames = ((2 * x.float() - 1).expand(-1, 3, -1, -1).split(_FRAMES) for x in (pred, true))
+    with torch.autocast(pred.device.type, enabled=False):
+        return torch.cat([network(p, t).flatten() for p, t in zip(*frames)])

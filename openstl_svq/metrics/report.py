@@ -1,0 +1,141 @@
+"""Scores as files and as a table: the model beside the reference forecasts."""
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+REFERENCES = ("persistence", "climatology")
+
+Scores = Mapping[str, float | Sequence[float]]  # what ForecastMetrics.compute returns
+
+_BY_LEAD = "_by_lead"
+_POWER_OF_UNIT = {"mse": 2, "mae": 1, "rmse": 1, "wrmse": 1}
+_DECIBEL = ("psnr", "snr")
+
+
+def write_metrics(folder: str | os.PathLike, results: Mapping[str, Scores], *, units: str | None = None,
+                  provenance: Mapping | None = None) -> tuple[Path, Path]:
+    """Writes ``metrics.json`` and ``metrics.csv`` into ``folder``, each complete or not at all.
+
+    The CSV is tidy: one row per value, with the columns model, metric, lead (1 is the first forecast frame; empty for the
+    score over all), value, unit. Skill against the references is among the metrics (see :func:`skill`).
+
+    Args:
+        results: scores by the name of the forecast, ``{"model": ..., "persistence": ..., "climatology": ...}``.
+        units: of the forecast quantity, for the column of units.
+        provenance: what else is kept in the JSON: seed, versions, device, configuration.
+
+    Returns:
+        The paths of both files.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = tidy_rows(results, units)
+    table = io.StringIO()
+    writer = csv.DictWriter(table, ["model", "metric", "lead", "value", "unit"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    record = _json_safe({"provenance": provenance or {}, "units": units, "scores": results, "skill": skill(results)})
+    paths = folder / "metrics.json", folder / "metrics.csv"
+    _replace(paths[0], json.dumps(record, indent=1, allow_nan=False) + "\n")
+    _replace(paths[1], table.getvalue())
+    return paths
+
+
+def tidy_rows(results: Mapping[str, Scores], units: str | None = None) -> list[dict]:
+    """One row per value, as in ``metrics.csv``."""
+    rows, gains = [], skill(results)
+    for model, scores in results.items():
+        named = {f"skill_{reference}{name.removeprefix('mse')}": value
+                 for reference, by_name in gains.get(model, {}).items() for name, value in by_name.items()}
+        for name, value in {**scores, **named}.items():
+            metric, by_lead = name.removesuffix(_BY_LEAD), name.endswith(_BY_LEAD)
+            for lead, single in enumerate(value, 1) if by_lead else [("", value)]:
+                rows.append({"model": model, "metric": metric, "lead": lead, "value": single, "unit": _unit(metric, units)})
+    return rows
+
+
+def skill(results: Mapping[str, Scores]) -> dict[str, dict[str, dict[str, float | list[float]]]]:
+    """``1 - mse / mse_reference``: 1 is perfect, 0 as good as the reference, negative worse.
+
+    Returns:
+        ``{model: {reference: {"mse": ..., "mse_u": ..., "mse_by_lead": [...]}}}`` for every forecast that is not a
+        reference itself, and every mse that both have; NaN where the reference has no error.
+    """
+    def gain(own, other):
+        if isinstance(own, Sequence):
+            return [gain(a, b) for a, b in zip(own, other)]
+        return 1 - own / other if other else math.nan
+
+    gains = {}
+    for model, scores in results.items():
+        if model in REFERENCES:
+            continue
+        for reference in (r for r in REFERENCES if r in results):
+            shared = {name: gain(value, results[reference][name]) for name, value in scores.items()
+                      if _base(name) == "mse" and name in results[reference]}
+            if shared:
+                gains.setdefault(model, {})[reference] = shared
+    return gains
+
+
+def format_table(results: Mapping[str, Scores]) -> str:
+    """The overall scores as aligned text, a row per forecast, and under them the skill.
+
+    >>> print(format_table({"model": {"mse": 1.5, "mse_by_lead": [1.0, 2.0]}, "persistence": {"mse": 3.0}}))
+    forecast       mse
+    model          1.5
+    persistence      3
+    skill of model: 0.500 against persistence (1 - mse / mse_reference)
+    """
+    names = list(dict.fromkeys(name for scores in results.values() for name in scores if not name.endswith(_BY_LEAD)))
+    cells = [["forecast", *names]]
+    cells += [[model, *(f"{scores[name]:.5g}" if name in scores else "-" for name in names)]
+              for model, scores in results.items()]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    lines = ["  ".join([row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])])
+             for row in cells]
+    for model, by_reference in skill(results).items():
+        parts = [f"{by_name['mse']:.3f} against {reference}" for reference, by_name in by_reference.items()
+                 if "mse" in by_name]
+        if parts:
+            lines.append(f"skill of {model}: {', '.join(parts)} (1 - mse / mse_reference)")
+    return "\n".join(lines)
+
+
+def _base(name: str) -> str:
+    """``mse_u_by_lead`` -> ``mse``; the names of metrics hold no underscore."""
+    return name.partition("_")[0]
+
+
+def _unit(metric: str, units: str | None) -> str:
+    base = _base(metric)
+    if base in _DECIBEL:
+        return "dB"
+    if not units or base not in _POWER_OF_UNIT:
+        return ""
+    power = _POWER_OF_UNIT[base]
+    return units if power == 1 else f"({units})^{power}" if " " in units else f"{units}^{power}"
+
+
+def _json_safe(value):
+    """JSON has no infinity and no NaN; null stands for them (the CSV keeps them)."""
+    if isinstance(value, Mapping):
+        return {key: _json_safe(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json_safe(item) for item in value]
+    return value if not isinstance(value, float) or math.isfinite(value) else None
+
+
+def _replace(path: Path, text: str):
+    """A full disk or an interruption leaves the old file, not half a new one."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
