@@ -11,6 +11,8 @@ import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from torch import nn
 
+from .files import replacing
+
 
 # What a method is built from beside the configuration, and what belongs to one start of a program, not to the run.
 _NOT_CONFIG = {"steps_per_epoch", "test_mean", "test_std", "save_dir", "resume", "test", "ckpt_path", "config_file",
@@ -41,20 +43,15 @@ def save(checkpoint: Mapping, path) -> None:
     """
     path = Path(path)
     content = plain(checkpoint)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(partial, "wb") as file:
+        with replacing(path) as partial, open(partial, "wb") as file:
             torch.save(content, file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
     except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
         raise OSError(f"checkpoint {path} could not be written: {reason}. Checkpoints written before are intact: free "
                       "space, or choose another disk with --res_dir, and continue with --resume.") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load(path, map_location="cpu") -> dict:

@@ -17,6 +17,7 @@ from . import registry
 from .analysis.cost import model_cost
 from .analysis.plots import plot_forecast
 from .data.module import ForecastData
+from .files import replacing
 from .host import BaseExperiment, describe, example_input, load_data
 from .metrics.report import format_table, write_metrics
 
@@ -134,12 +135,12 @@ class Experiment(BaseExperiment):
 
     @rank_zero_only
     def _write_config(self):
-        self.save_dir.mkdir(parents=True, exist_ok=True)
-        _write(self.save_dir / "config.py", configuration.dump(self.config, f"command: {' '.join(sys.argv)}"))
+        with replacing(self.save_dir / "config.py") as partial:
+            partial.write_text(configuration.dump(self.config, f"command: {' '.join(sys.argv)}"), encoding="utf-8")
 
     def _report(self, results):
-        self.save_dir.mkdir(parents=True, exist_ok=True)
-        write_metrics(self.save_dir, results, provenance=self.provenance())
+        units = getattr(self.data.test_loader.dataset, "units", None)
+        write_metrics(self.save_dir, results, units=units, provenance=self.provenance())
         print(format_table(results))
         self._draw_forecast()
         print(f"run folder: {self.save_dir}")
@@ -270,9 +271,3 @@ def _device_name(trainer) -> str:
     if device.type == "cuda":
         return f"{trainer.world_size} x {torch.cuda.get_device_name(device)}"
     return f"{device.type} ({torch.get_num_threads()} threads)" if device.type == "cpu" else device.type
-
-
-def _write(path: Path, text: str):
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

@@ -8,11 +8,26 @@ from torch import Tensor
 from ..host import TAU, SimVP
 from ..models import SimVP_SVQ_Model
 
+# Tokens of a batch that enter the statistics during training: enough for a trend, under 1 % of the steps' cost.
+_USAGE_TOKENS = 4096
+
 
 class _Quantized:
     """What the quantizer changes in a method of the SimVP family: the model, and the auxiliary loss in training."""
 
     model_class = SimVP_SVQ_Model
+
+    def __init__(self, **args):
+        super().__init__(**args)
+        if self.model.quantizer is not None:
+            self.model.quantizer.usage_tokens = _USAGE_TOKENS
+
+    def on_fit_start(self):
+        super().on_fit_start()
+        if self.model.quantizer is not None:
+            steps, _, height, width = self.hparams.in_shape
+            frames = self.hparams.batch_size * steps
+            self.model.quantizer.check_memory(frames * height * width // 4 ** (self.hparams.get("N_S", 4) // 2))
 
     def _build_model(self, **args):
         accepted = inspect.signature(self.model_class).parameters
@@ -49,7 +64,7 @@ class _Quantized:
         return loss
 
     def _usage_is_due(self) -> bool:
-        """Statistics of the weights cost a pass over tokens x codes, so they are taken every ``usage_interval`` steps."""
+        """Every ``usage_interval`` steps: statistics of the weights cost two passes over tokens x codes."""
         interval = self.hparams.get("usage_interval", 0)
         return self.model.quantizer is not None and interval > 0 and self.global_step % interval == 0
 

@@ -37,6 +37,7 @@ class SimVP_SVQ_Model(SimVP_Model):
         super().__init__(in_shape, hid_S=hid_S, hid_T=hid_T, N_S=N_S, N_T=N_T, model_type=model_type,
                          mlp_ratio=mlp_ratio, drop=drop, drop_path=drop_path, spatio_kernel_enc=spatio_kernel_enc,
                          spatio_kernel_dec=spatio_kernel_dec, act_inplace=act_inplace)
+        self.in_shape = tuple(in_shape)
         self.quant_position = choose("quant_position", quant_position, QUANT_POSITIONS)
         self.quantizer = None
         if self.quant_position != "none":
@@ -48,6 +49,9 @@ class SimVP_SVQ_Model(SimVP_Model):
         With ``return_quantizer_output=True``: ``(prediction, QuantizerOutput)``, the latter ``None`` without a quantizer;
         ``quantizer_options`` (``return_codes``, ``return_usage``) go to the quantizer.
         """
+        if x_raw.ndim != 5 or tuple(x_raw.shape[1:3]) != self.in_shape[:2]:
+            raise ValueError(f"the model was built for input (B, T, C, H, W) with (T, C) = {self.in_shape[:2]}, "
+                             f"got {tuple(x_raw.shape)}.")
         latent, skip = self.enc(x_raw.flatten(0, 1))  # (B*T, C', H', W')
         output: QuantizerOutput | None = None
         if self.quant_position == "before":

@@ -1,0 +1,25 @@
+"""Files that are complete or absent."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path) -> Iterator[Path]:
+    """Gives a name to write to; what was written takes the place of ``path`` when the block ends without an error.
+
+    A full disk or an interruption leaves the old file, not half a new one. Folders are made as needed.
+
+    >>> with replacing("scores.txt") as partial:  # doctest: +SKIP
+    ...     partial.write_text("1")
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")  # its ending tells some writers the format
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
