@@ -4,6 +4,7 @@ import copy
 
 from torch.utils.data import DataLoader, Subset
 
+from ..data.sample import SAMPLE_DATASETS, sample_root
 from .builtin import datasets as builtin
 from .builtin.datasets.utils import make_loaders
 
@@ -28,7 +29,13 @@ def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, dist
     if protocol == "strict" and dataname in builtin.dataset_parameters:
         return builtin.load_data(dataname, data_root=data_root, protocol=protocol, val_fraction=val_fraction,
                                  **common, **config)
-    train, validation, test = openstl_load_data(dataname, data_root=data_root, **common, **config)
+    if dataname in SAMPLE_DATASETS:
+        data_root = sample_root(data_root)
+    try:
+        train, validation, test = openstl_load_data(dataname, data_root=str(data_root), **common, **config)
+    except AssertionError as error:  # how OpenSTL refuses data, mostly without a message
+        raise ValueError(f"OpenSTL cannot load {dataname} from {data_root}{f': {error}' if str(error) else ''}. Check the "
+                         "folder's layout and --data_root.") from error
     for loader in (train, test):
         if loader.dataset.mean is None:  # human: frames in [0, 1], left as they are
             loader.dataset.mean, loader.dataset.std = 0.0, 1.0
