@@ -87,9 +87,9 @@ def format_table(results: Mapping[str, Scores]) -> str:
     """The overall scores as aligned text, a row per forecast, and under them the skill.
 
     >>> print(format_table({"model": {"mse": 1.5, "mse_by_lead": [1.0, 2.0]}, "persistence": {"mse": 3.0}}))
-    forecast       mse
-    model          1.5
-    persistence      3
+    forecast     mse
+    model        1.5
+    persistence    3
     skill of model: 0.500 against persistence (1 - mse / mse_reference)
     """
     names = list(dict.fromkeys(name for scores in results.values() for name in scores if not name.endswith(_BY_LEAD)))
