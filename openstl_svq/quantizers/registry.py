@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from .base import Quantizer
 from .checks import check_settings, unknown
+from .library import NOT_A_QUANTIZER, PACKAGE, LibraryQuantizer, library_classes, usable_classes
 
 
 class _Entry(NamedTuple):
@@ -55,13 +56,22 @@ def list_quantizers() -> dict[str, str]:
 
 
 def build_quantizer(name: str, dim: int, **settings) -> Quantizer:
-    """Builds a quantizer by its registered name for latents with `dim` channels.
+    """Builds a quantizer for latents with `dim` channels.
+
+    Args:
+        name: a registered name, or a class of vector-quantize-pytorch ("SimVQ", "FSQ", ...), which then gets
+            `settings` and needs that package.
 
     Raises:
         ValueError: an unknown name or setting (the message lists what exists), or a value it cannot take.
+        ImportError: a quantizer of vector-quantize-pytorch without that package.
     """
     if name not in _REGISTRY:
-        raise unknown("quantizer", name, _REGISTRY)
+        classes = library_classes()
+        if name in classes or name in NOT_A_QUANTIZER:
+            return LibraryQuantizer(dim, name, **settings)
+        absent = "" if classes else f". The classes of {PACKAGE} could be named too, but it is not installed"
+        raise ValueError(f"{unknown('quantizer', name, [*_REGISTRY, *usable_classes()])}{absent}")
     cls = _REGISTRY[name].cls
     parameters = inspect.signature(cls).parameters
     if all(p.kind is not p.VAR_KEYWORD for p in parameters.values()):  # a class with ** checks the names itself

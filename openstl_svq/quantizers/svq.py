@@ -13,7 +13,7 @@ from .base import (Quantizer, QuantizerOutput, at_least_float32, from_tokens, fu
 from .checks import check_bool, check_choice, check_positive
 from .memory import require_memory
 from .registry import register_quantizer
-from .usage import WeightStatistics
+from .usage import weight_usage
 
 # Each fills a codebook of shape (N, C').
 CODEBOOK_INITS = {
@@ -225,11 +225,8 @@ class SVQ(Quantizer):
         tokens = to_tokens(z.detach())
         if self.usage_tokens is not None:
             tokens = tokens[::_even_stride(len(tokens), self.usage_tokens)]
-        statistics = WeightStatistics()
-        for update in (statistics.update_moments, statistics.update_marks):
-            for weights in self._iterate_weights(tokens, self._chunk_tokens):
-                update(weights)
-        return {name: value.to(z.device) for name, value in statistics.compute().items()}
+        usage = weight_usage(lambda: self._iterate_weights(tokens, self._chunk_tokens))
+        return {name: value.to(z.device) for name, value in usage.items()}
 
     def check_memory(self, tokens: int) -> None:
         if self.form == "reference":

@@ -1,7 +1,7 @@
 """How much of a codebook is used, from streamed sums in float64."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -19,6 +19,37 @@ def perplexity(counts: Tensor) -> Tensor:
     total = counts.sum(-1, keepdim=True)
     p = counts / total.clamp_min(1)
     return torch.where(total.squeeze(-1) > 0, torch.exp(-torch.xlogy(p, p).sum(-1)), 0.0)
+
+
+def index_usage(slots: Iterable[Tensor], sizes: Iterable[int]) -> dict[str, Tensor]:
+    """Usage of lookup codebooks: each head, group and quantizer by itself, then the mean over them.
+
+    A shared codebook is treated the same way: every head that uses it has a distribution of its own.
+
+    Args:
+        slots: per head, group or quantizer the code of every token, any shape; -1 is "not quantized", and a slot with
+            nothing else is left out.
+        sizes: per slot the number of codes.
+
+    Returns:
+        ``perplexity``; ``codebook_usage``, the share of codes that occur.
+    """
+    values = []
+    for indices, size in zip(slots, sizes, strict=True):
+        counts = torch.bincount(indices[indices >= 0].long(), minlength=size)
+        if counts.any():
+            values.append(torch.stack([perplexity(counts), (counts > 0).double().mean()]))
+    mean = torch.stack(values).mean(0) if values else torch.zeros(2)
+    return dict(zip(("perplexity", "codebook_usage"), mean.float()))
+
+
+def weight_usage(chunks: Callable[[], Iterable[Tensor]]) -> dict[str, Tensor]:
+    """`WeightStatistics.compute` of the weights that `chunks()` yields; it is called twice."""
+    statistics = WeightStatistics()
+    for update in (statistics.update_moments, statistics.update_marks):
+        for weights in chunks():
+            update(weights)
+    return statistics.compute()
 
 
 class WeightStatistics:
