@@ -60,6 +60,7 @@ def model_cost(model: nn.Module, inputs: Sequence[int] | Tensor | tuple[Tensor, 
         warnings.simplefilter("ignore")  # of the tracer: constants, loops
         analysis = FlopCountAnalysis(measured, _example(inputs, device))
         analysis.set_op_handle("aten::scaled_dot_product_attention", _attention_flops)
+        analysis.set_op_handle("aten::matmul", _matmul_flops)
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         flops = int(analysis.total())
         skipped = dict(analysis.unsupported_ops())
@@ -74,6 +75,11 @@ def _example(inputs, device):
     if not inputs or not all(isinstance(n, int) and n > 0 for n in inputs):
         raise ValueError(f"the cost needs one input's shape (T, C, H, W) in positive integers, or a tensor; got {inputs!r}.")
     return torch.ones(1, *inputs, device=device)
+
+
+def _matmul_flops(inputs, outputs) -> int:
+    """fvcore's own count, for vectors too, on which fvcore fails."""
+    return math.prod(outputs[0].type().sizes()) * inputs[0].type().sizes()[-1]
 
 
 def _attention_flops(inputs, outputs) -> int:

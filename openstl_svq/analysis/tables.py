@@ -75,7 +75,7 @@ def provenance(device="cpu") -> dict:
     versions = {"openstl_svq": __version__, "torch": torch.__version__, "python": platform.python_version()}
     device = torch.device(device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-    return {**versions, "host": str(describe()), "device": f"{device} ({name})", "threads": torch.get_num_threads(),
+    return {**versions, "host": f"{describe().name} {describe().version}", "device": f"{device} ({name})", "threads": torch.get_num_threads(),
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()}
 
 

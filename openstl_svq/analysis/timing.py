@@ -93,6 +93,6 @@ def peak_memory(function: Callable, device="cpu") -> int:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether ``error`` says that memory ran out, on any device."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    """Whether ``error`` says that memory ran out or would run out, on any device."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
+        text in str(error) for text in ("can't allocate memory", "GiB are free"))
