@@ -158,7 +158,7 @@ class _Variable:
     def ascending(self) -> "_Variable":
         """With latitudes from south to north."""
         if self.lat[0] > self.lat[-1]:
-            self.lat, self.flip = self.lat[::-1], not self.flip
+            self.lat, self.flip = self.lat[::-1].copy(), not self.flip
         return self
 
 
@@ -223,9 +223,10 @@ def _period(bounds, split):
     except (TypeError, ValueError):
         raise ValueError(f"{split} must be two years or dates, as in ['2010', '2015'] or ['2019-03-01', '2019-03-23'], got "
                          f"{bounds!r}.") from None
-    if last < first:
+    begin, end = first.astype("datetime64[m]"), (last + 1).astype("datetime64[m]")
+    if end <= begin:
         raise ValueError(f"{split} {bounds!r} ends before it begins.")
-    return first.astype("datetime64[m]"), (last + 1).astype("datetime64[m]"), last.dtype
+    return begin, end, last.dtype
 
 
 def _refuse_overlap(config):
