@@ -11,9 +11,15 @@ _KNOWN_WARNINGS = (
     ".*does not have many workers.*",
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*Experiment logs directory .* exists and is not empty.*",
-    ".*`isinstance\\\\(treespec, LeafSpec\\\\)` is deprecated.*",
-    ".*Detected call of `lr_scheduler.step\\\\(\\\\)` before `optimizer.step\\\\(\\\\)`.*",
+    ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
+    ".*Detected call of `lr_scheduler.step\\(\\)` before `optimizer.step\\(\\)`.*",
 )
+
+
+def _lightning_errors() -> tuple:
+    """Lightning's own kinds of error, if it was imported before something failed."""
+    module = sys.modules.get("pytorch_lightning.utilities.exceptions")
+    return (module.MisconfigurationException,) if module else ()
 
 
 def words() -> list[str]:
@@ -27,6 +33,8 @@ def main(command: Callable[[], None]) -> None:
     Errors that carry a message for the user end with that message and status 1. Set ``OPENSTL_SVQ_DEBUG=1`` for the
     traceback.
     """
+    import pytorch_lightning  # noqa: F401  (sets its own level when it is imported)
+
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # which devices there are, tips, advertisements
     for message in _KNOWN_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
@@ -34,7 +42,8 @@ def main(command: Callable[[], None]) -> None:
         command()
     except KeyboardInterrupt:
         sys.exit("interrupted")
-    except (ValueError, OSError, ArithmeticError, ImportError, MemoryError, RuntimeError, TypeError) as error:
+    except (ValueError, OSError, ArithmeticError, ImportError, MemoryError, RuntimeError, TypeError,
+            *_lightning_errors()) as error:
         if os.environ.get("OPENSTL_SVQ_DEBUG"):
             raise
         kind = "" if isinstance(error, (ValueError, OSError, ArithmeticError, ImportError)) else f"{type(error).__name__}: "

@@ -2,9 +2,11 @@
 
 import datetime
 import os
+import statistics
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
@@ -14,8 +16,9 @@ from pytorch_lightning.utilities import rank_zero_only
 from . import checkpoint as checkpoints
 from . import config as configuration
 from . import registry
-from .analysis.cost import model_cost
+from .analysis.cost import count_parameters, model_cost
 from .analysis.plots import plot_forecast
+from .analysis.timing import time_in_turn
 from .data.module import ForecastData
 from .files import replacing
 from .host import BaseExperiment, describe, example_input, load_data
@@ -80,6 +83,8 @@ class Experiment(BaseExperiment):
 
     def _init_trainer(self, args, callbacks, strategy):
         accelerator, devices = _devices(args)
+        if args.dist and strategy == "auto":
+            strategy = "ddp"
         loggers = [] if args.test else [CSVLogger(self.save_dir, name="csv"),
                                         TensorBoardLogger(self.save_dir, name="tensorboard", version="")]
         return pl.Trainer(
@@ -101,9 +106,26 @@ class Experiment(BaseExperiment):
             f"{sizes[0]:,} / {sizes[1]:,} / {sizes[2]:,} windows to train / validate / test",
             f"protocol: {args.protocol} ({_PROTOCOL_MEANS[args.protocol]})",
         ]
-        cost = model_cost(self.method.model, example_input(args, self.method))
-        lines.append(f"method: {args.method}, {cost.params / 1e6:.2f}M parameters, {cost.flops / 1e9:.2f}G FLOPs a forecast")
+        example = example_input(args, self.method)
+        size = f"method: {args.method}, {count_parameters(self.method.model) / 1e6:.2f}M parameters"
+        try:
+            size += f", {model_cost(self.method.model, example).flops / 1e9:.2f}G FLOPs a forecast"
+        except Exception as error:  # tracing somebody's module can fail in any way; a run does not depend on its cost
+            size += f" (FLOPs not counted: {type(error).__name__}: {error})"
+        lines.append(size)
+        if args.fps:
+            seconds = time_in_turn({"forecast": lambda: self._infer(example)}, rounds=10)["forecast"]
+            lines.append(f"speed: {1 / statistics.median(seconds):.1f} forecasts a second on the CPU, one at a time")
         return "\n".join(lines)
+
+    @torch.inference_mode()
+    def _infer(self, inputs):
+        training = self.method.model.training
+        self.method.model.eval()
+        try:
+            return self.method.model(*inputs) if isinstance(inputs, tuple) else self.method.model(inputs)
+        finally:
+            self.method.model.train(training)
 
     # the run
 
@@ -158,14 +180,18 @@ class Experiment(BaseExperiment):
 
     @torch.inference_mode()
     def _draw_forecast(self):
-        dataset = self.data.test_loader.dataset
-        inputs, truth = (torch.as_tensor(v)[None] for v in dataset[len(dataset) // 2])
+        dataset, index = self.data.test_loader.dataset, len(self.data.test_loader.dataset) // 2
+        inputs, truth = (torch.as_tensor(v)[None] for v in dataset[index])
         method = self.method.eval()
         prediction = method(inputs.to(method.device), truth.to(method.device)).float().cpu()
         physical = [(v[0] * self.data.test_std + self.data.test_mean).numpy() for v in (inputs, truth, prediction)]
+        title, labels = f"{self.args.dataname}, {self.args.method}", {}
+        if hasattr(dataset, "target_times") and dataset.target_times(index) is not None:
+            before, after = dataset.input_times(index), dataset.target_times(index)
+            labels = {"input_labels": _hours(before - before[-1]), "lead_labels": _hours(after - before[-1])}
+            title += f", from {np.datetime_as_string(before[-1], unit='m')}"
         plot_forecast(self.save_dir / "forecast.png", *physical, units=getattr(dataset, "units", None),
-                      lat=getattr(dataset, "lat", None), lon=getattr(dataset, "lon", None),
-                      title=f"{self.args.dataname}, {self.args.method}")
+                      lat=getattr(dataset, "lat", None), lon=getattr(dataset, "lon", None), title=title, **labels)
 
 
 def test_run(place, argv: list[str] | None = None) -> dict:
@@ -264,6 +290,10 @@ def _devices(args) -> tuple[str, int | list[int]]:
                              f"torch sees {torch.cuda.device_count()}, numbered from 0.")
         return accelerator, list(args.gpus)
     return accelerator, len(args.gpus)
+
+
+def _hours(offsets: np.ndarray) -> list[str]:
+    return [f"{offset / np.timedelta64(1, 'h'):+g} h" for offset in offsets]
 
 
 def _device_name(trainer) -> str:
