@@ -67,7 +67,7 @@ class SimVP_Model(nn.Module):
             raise ValueError(f"N_S={N_S}: encoder and decoder need at least 2 stages")
         for name, kernel in {"spatio_kernel_enc": spatio_kernel_enc, "spatio_kernel_dec": spatio_kernel_dec}.items():
             if kernel < 1 or kernel % 2 == 0:
-                raise ValueError(f"{name}={kernel}: an even kernel shifts the grid; take an odd one")
+                raise ValueError(f"{name}={kernel}: take an odd positive size, an even kernel shifts the grid")
 
         T, C, H, W = sizes
         halvings = N_S // 2
