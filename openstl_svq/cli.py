@@ -6,6 +6,8 @@ import sys
 import warnings
 from collections.abc import Callable
 
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
 # Lightning and torch say these on every run; none of them is about anything that a user of these tools did.
 _KNOWN_WARNINGS = (
     ".*does not have many workers.*",
@@ -15,11 +17,7 @@ _KNOWN_WARNINGS = (
     ".*Detected call of `lr_scheduler.step\\(\\)` before `optimizer.step\\(\\)`.*",
 )
 
-
-def _lightning_errors() -> tuple:
-    """Lightning's own kinds of error, if it was imported before something failed."""
-    module = sys.modules.get("pytorch_lightning.utilities.exceptions")
-    return (module.MisconfigurationException,) if module else ()
+_WITH_MESSAGE = (ValueError, OSError, ArithmeticError, ImportError)  # what this package raises, for users to read
 
 
 def words() -> list[str]:
@@ -33,8 +31,6 @@ def main(command: Callable[[], None]) -> None:
     Errors that carry a message for the user end with that message and status 1. Set ``OPENSTL_SVQ_DEBUG=1`` for the
     traceback.
     """
-    import pytorch_lightning  # noqa: F401  (sets its own level when it is imported)
-
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # which devices there are, tips, advertisements
     for message in _KNOWN_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
@@ -42,10 +38,9 @@ def main(command: Callable[[], None]) -> None:
         command()
     except KeyboardInterrupt:
         sys.exit("interrupted")
-    except (ValueError, OSError, ArithmeticError, ImportError, MemoryError, RuntimeError, TypeError,
-            *_lightning_errors()) as error:
+    except (*_WITH_MESSAGE, MemoryError, RuntimeError, TypeError, MisconfigurationException) as error:
         if os.environ.get("OPENSTL_SVQ_DEBUG"):
             raise
-        kind = "" if isinstance(error, (ValueError, OSError, ArithmeticError, ImportError)) else f"{type(error).__name__}: "
+        kind = "" if isinstance(error, _WITH_MESSAGE) else f"{type(error).__name__}: "
         text = str(error) or type(error).__name__
         sys.exit(f"error: {kind}{text}")
