@@ -12,8 +12,10 @@ from openstl_svq.metrics import report
 from openstl_svq.metrics.report import format_table, skill, write_metrics
 
 RESULTS = {
-    "model": {"mse_u": 1.0, "mse_v": 2.0, "mse": 1.5, "mse_by_lead": [1.0, 2.0], "rmse": 1.2, "psnr": math.inf, "ssim": 0.1 + 0.2},
-    "persistence": {"mse_u": 2.0, "mse_v": 2.0, "mse": 2.0, "mse_by_lead": [1.0, 3.0], "rmse": 1.4, "psnr": 20.0, "ssim": 0.2},
+    "model": {"mse_u": 1.0, "mse_v": 2.0, "mse": 1.5, "mse_by_lead": [1.0, 2.0], "rmse": 1.2, "psnr": math.inf,
+              "ssim": 0.1 + 0.2},
+    "persistence": {"mse_u": 2.0, "mse_v": 2.0, "mse": 2.0, "mse_by_lead": [1.0, 3.0], "rmse": 1.4, "psnr": 20.0,
+                    "ssim": 0.2},
     "climatology": {"mse": 4.0, "mse_by_lead": [0.0, 8.0]},
 }
 
@@ -53,8 +55,8 @@ def test_files(tmp_path):
 
 
 def test_units():
-    rows = {row["metric"]: row["unit"] for row in report.tidy_rows({"model": {"mse": 1.0, "wrmse": 1.0, "acc": 1.0}}, "m s-1")}
-    assert rows == {"mse": "(m s-1)^2", "wrmse": "m s-1", "acc": ""}
+    rows = report.tidy_rows({"model": {"mse": 1.0, "wrmse": 1.0, "acc": 1.0}}, "m s-1")
+    assert {row["metric"]: row["unit"] for row in rows} == {"mse": "(m s-1)^2", "wrmse": "m s-1", "acc": ""}
     assert {row["unit"] for row in report.tidy_rows({"model": {"mse": 1.0, "mae": 1.0}})} == {""}
 
 

@@ -17,7 +17,8 @@ quick = settings(max_examples=15, deadline=None, derandomize=True)
 def frames(*shape, seed=0, dtype=torch.float32, noise=0.2):
     rng = np.random.default_rng(seed)
     true = rng.random(shape)
-    return tuple(torch.from_numpy(x).to(dtype) for x in (np.clip(true + noise * rng.standard_normal(shape), 0, 1), true))
+    pred = np.clip(true + noise * rng.standard_normal(shape), 0, 1)
+    return tuple(torch.from_numpy(x).to(dtype) for x in (pred, true))
 
 
 def by_scikit_image(pred, true, data_range=2.0):

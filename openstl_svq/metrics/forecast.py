@@ -41,26 +41,25 @@ class ForecastMetrics(Metric):
     lpips     see :func:`~openstl_svq.metrics.perceptual.lpips_distance`
     ========  ===========================================================================================
 
-    ssim, psnr, snr and lpips compare the prediction clipped to ``clip_range`` with the unclipped truth. A frame predicted
-    exactly has psnr and snr of infinity, and so has then the mean.
+    ssim, psnr, snr and lpips compare the prediction clipped to ``clip_range`` with the unclipped truth. A frame
+    predicted exactly has psnr and snr of infinity, and so has then the mean.
 
     Args:
         metrics: names from ``METRICS``.
-        mean, std: bring normalised data back to their units, ``x * std + mean``; numbers, or broadcastable to
-            ``(1, C, 1, 1)``.
+        mean, std: bring normalised data back to their units, ``x * std + mean``; numbers, or arrays ``(1, C, 1, 1)``.
         spatial_norm: whether mse, mae and rmse are per pixel and channel, or sums over a frame.
-        channel_names: names of runs of consecutive channels of equal length: mse, mae, rmse, wrmse and acc come for each
-            (``mse_u``), and the overall value is the mean over them. One name is as none.
+        channel_names: names of runs of consecutive channels of equal length: mse, mae, rmse, wrmse and acc come for
+            each (``mse_u``), and the overall value is the mean over them. One name is as none.
         clip_range: bounds of the clipped prediction.
         lead_times: also give each score as a list over lead times, named ``mse_by_lead``.
         lat: degrees north of the H rows, for wrmse and acc.
 
-    ``compute()`` returns Python floats (and lists of them) by name, over everything seen by all processes. Without LPIPS's
-    weights it warns and leaves ``lpips`` out.
+    ``compute()`` returns Python floats (and lists of them) by name, over everything seen by all processes. Without
+    LPIPS's weights there is a warning, and no ``lpips``.
 
     Raises:
-        ValueError: bad arguments; in ``update``, shapes that differ or that a metric cannot take; in ``compute``, no data,
-            or values that are not finite, naming the metrics that are lost.
+        ValueError: bad arguments; in ``update``, shapes that differ or that a metric cannot take; in ``compute``, no
+            data, or values that are not finite, naming the metrics that are lost.
 
     Example:
         >>> scores = ForecastMetrics(["mse", "mae"], std=2.0)
@@ -148,9 +147,9 @@ class ForecastMetrics(Metric):
         _, channels, height, width = shape
         for name, value in (("mean", self.mean_value), ("std", self.std_value)):
             if not _fits(value.shape, (1, *shape)):
-                raise ValueError(f"{name} of shape {tuple(value.shape)} does not fit samples of (T, C, H, W) = {shape}.")
+                raise ValueError(f"{name} of shape {tuple(value.shape)} does not fit samples (T, C, H, W) = {shape}.")
         if channels % len(self.groups):
-            raise ValueError(f"{len(self.groups)} channel names {self.groups} do not divide {channels} channels evenly.")
+            raise ValueError(f"{len(self.groups)} channel names {self.groups} do not divide {channels} channels.")
         if self.weights is not None and len(self.weights) != height:
             raise ValueError(f"lat has {len(self.weights)} values, the frames have {height} rows.")
         if "acc" in self.names and climatology is None:
@@ -227,8 +226,8 @@ class ForecastMetrics(Metric):
         bad_pred, bad_true = self.bad_values.tolist()
         if bad_pred or bad_true:
             total = samples * int(self.shape.prod())
-            raise ValueError(f"{bad_pred:,} of {total:,} predicted values and {bad_true:,} of {total:,} true values are NaN "
-                             f"or infinite, so {', '.join(self.names)} would not be finite. "
+            raise ValueError(f"{bad_pred:,} of {total:,} predicted values and {bad_true:,} of {total:,} true values "
+                             f"are NaN or infinite, so {', '.join(self.names)} would not be finite. "
                              + ("Check the data." if bad_true else "Check the model's weights and its precision."))
         scores = {}
         for name in self.names:
@@ -243,8 +242,9 @@ class ForecastMetrics(Metric):
     def _grouped(self, name: str, samples: int) -> dict[str, float | list[float]]:
         """mse, mae, rmse, wrmse or acc: for each channel group, and the mean over them."""
         steps, channels, height, width = self.shape.tolist()
-        state = {"mse": "squared", "rmse": "squared", "mae": "absolute", "wrmse": "weighted", "acc": "correlation"}[name]
-        per_channel = getattr(self, state).view(steps, len(self.groups), -1) / samples  # (T, groups, channels of one)
+        sums = {"mse": self.squared, "rmse": self.squared, "mae": self.absolute, "wrmse": self.weighted,
+                "acc": self.correlation}[name]
+        per_channel = sums.view(steps, len(self.groups), -1) / samples  # (T, groups, channels of one)
         if name == "acc":
             by_lead = per_channel.mean(-1)
         else:

@@ -26,11 +26,11 @@ class Climatology:
     .. math:: c_0 + \sum_{k=1}^{2} (a_k \cos 2 \pi k y + b_k \sin 2 \pi k y)
                   + \sum_{k=1}^{2} (\alpha_k \cos 2 \pi k h + \beta_k \sin 2 \pi k h)
 
-    where y is the elapsed fraction of the year and h that of the day (UTC). A few annual harmonics estimate a climatology
-    better than daily means over the years (Narapusetty, DelSole & Tippett 2009, "Optimal Estimation of the Climatological
-    Mean", doi:10.1175/2009JCLI2944.1). The annual terms need data from every month, over 330 days at least, and a diurnal
-    harmonic k more than 2 k different times of the day, over 10 days; what the data do not determine is left out, and
-    without times the mean frame remains.
+    where y is the elapsed fraction of the year and h that of the day (UTC). A few harmonics estimate a climatology
+    better than means over the same day of all years (Narapusetty, DelSole & Tippett 2009, "Optimal Estimation of the
+    Climatological Mean", doi:10.1175/2009JCLI2944.1). The annual terms need data from every month, over 330 days at
+    least, and a diurnal harmonic k more than 2 k different times of the day, over 10 days; what the data do not
+    determine is left out, and without times the mean frame remains.
 
     Attributes:
         mean: ``(C, H, W)`` float32, the plain mean of all frames.

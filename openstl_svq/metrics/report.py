@@ -21,8 +21,9 @@ def write_metrics(folder: str | os.PathLike, results: Mapping[str, Scores], *, u
                   provenance: Mapping | None = None) -> tuple[Path, Path]:
     """Writes ``metrics.json`` and ``metrics.csv`` into ``folder``, each complete or not at all.
 
-    The CSV is tidy: one row per value, with the columns model, metric, lead (1 is the first forecast frame; empty for the
-    score over all), value, unit. Skill against the references is among the metrics (see :func:`skill`).
+    The CSV is tidy: one row per value, with the columns model, metric, lead (1 is the first forecast frame; empty for
+    the score over all), value, unit. Skill against the references is among the metrics (see :func:`skill`). Values that
+    are not finite are null in the JSON.
 
     Args:
         results: scores by the name of the forecast, ``{"model": ..., "persistence": ..., "climatology": ...}``.
@@ -55,7 +56,8 @@ def tidy_rows(results: Mapping[str, Scores], units: str | None = None) -> list[d
         for name, value in {**scores, **named}.items():
             metric, by_lead = name.removesuffix(_BY_LEAD), name.endswith(_BY_LEAD)
             for lead, single in enumerate(value, 1) if by_lead else [("", value)]:
-                rows.append({"model": model, "metric": metric, "lead": lead, "value": single, "unit": _unit(metric, units)})
+                rows.append({"model": model, "metric": metric, "lead": lead, "value": single,
+                             "unit": _unit(metric, units)})
     return rows
 
 
@@ -123,7 +125,7 @@ def _unit(metric: str, units: str | None) -> str:
 
 
 def _json_safe(value):
-    """JSON has no infinity and no NaN; null stands for them (the CSV keeps them)."""
+    """JSON has no infinity and no NaN: null stands for them. The CSV keeps them."""
     if isinstance(value, Mapping):
         return {key: _json_safe(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

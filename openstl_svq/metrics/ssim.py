@@ -12,16 +12,17 @@ _BATCHED = 2**22  # on a GPU
 def ssim(pred: Tensor, true: Tensor, *, data_range: float = 2.0) -> Tensor:
     r"""Mean structural similarity (Wang et al. 2004, doi:10.1109/TIP.2003.819861) of each frame.
 
-    .. math:: \frac{(2 \mu_p \mu_t + c_1) (2 \sigma_{pt} + c_2)}{(\mu_p^2 + \mu_t^2 + c_1) (\sigma_p^2 + \sigma_t^2 + c_2)}
+    .. math:: \frac{(2 \mu_p \mu_t + c_1) (2 \sigma_{pt} + c_2)}
+                    {(\mu_p^2 + \mu_t^2 + c_1) (\sigma_p^2 + \sigma_t^2 + c_2)}
 
     over uniform 7 x 7 windows that lie inside the frame, with sample covariances, :math:`c_i = (k_i R)^2`,
     k = (0.01, 0.03): equal to scikit-image's ``structural_similarity(..., channel_axis, data_range)`` on each frame.
 
     Args:
-        pred, true: ``(..., C, H, W)``. float32 and float64 are computed as such, all else in float32. Values far outside
-            the data range (temperatures in kelvin) want float64.
-        data_range: R. OpenSTL gives none, for which scikit-image took 2 for floating-point images of any range; so 2 is
-            the value of all published numbers, also for frames in [0, 1].
+        pred, true: ``(..., C, H, W)``. float32 and float64 are computed as such, all else in float32. Values far
+            outside the data range (temperatures in kelvin) want float64.
+        data_range: R. OpenSTL gives none, for which scikit-image took 2 for floating-point images of any range; so 2
+            is the value of all published numbers, also for frames in [0, 1].
 
     Returns:
         Tensor ``(...)``: the mean over channels and positions.
@@ -48,9 +49,10 @@ def _chunk(pred: Tensor, true: Tensor, width: int, data_range: float, work: Tens
     """SSIM of planes ``(n, H*W)`` -> ``(n,)``.
 
     Works on sum and difference of the frames, s = p + t and d = p - t, since 2 mu_p mu_t and mu_p^2 + mu_t^2 are
-    (mu_s^2 -+ mu_d^2) / 2, and likewise for the covariances. With M_s, M_d four times their squares plus constants, V_s,
-    V_d the same of the variances, SSIM = (M_s - M_d) (V_s - V_d) / ((M_s + M_d) (V_s + V_d)), which is 1 - 2 v / (u + v)
-    with u = M_s V_s + M_d V_d, v = M_s V_d + M_d V_s. Everything below is a sum over a window, 49 times the mean.
+    (mu_s^2 -+ mu_d^2) / 2, and likewise for the covariances. With M_s = mu_s^2 + 2 c_1, M_d = mu_d^2, and V_s, V_d the
+    same of the variances with 2 c_2, SSIM = (M_s - M_d) (V_s - V_d) / ((M_s + M_d) (V_s + V_d)), which is
+    1 - 2 v / (u + v) with u = M_s V_s + M_d V_d, v = M_s V_d + M_d V_s. Windows are summed here, not averaged, so M
+    and V come 49^2 times as large; V in addition 48/49 times, for the sample covariance.
     """
     n, pixels = pred.shape
     area = WINDOW**2
