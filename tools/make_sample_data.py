@@ -5,8 +5,6 @@
 """
 
 import argparse
-import shlex
-import sys
 from pathlib import Path
 
 from openstl_svq import cli
@@ -39,7 +37,8 @@ def main():
     root = Path(args.out) / name if sample else Path(args.out)
     variables = GROUPS[entry["data_name"]]
     hours = args.hours or (6 if sample else 1)
-    command = shlex.join(["tools/make_sample_data.py", *sys.argv[1:]])
+    given = {key: value for key, value in vars(args).items() if value is not None and key not in ("out", "dataname")}
+    command = " ".join(["tools/make_sample_data.py", "-d", name, *(f"--{key} {value}" for key, value in given.items())])
     levels = entry.get("level", [850, 1000])
     begins = [int(entry[split][0][:4]) for split in ("train_time", "val_time", "test_time")]
     first, last = begins[0], int(entry["test_time"][1][:4])

@@ -155,7 +155,7 @@ class _Run:
                                         total_time=PIECE_DAYS)
         if self.done >= self.spin_up_pieces:
             fields = self._fields(predictions.to_xarray())
-            path = self.work / f"piece_{self.done - self.spin_up_pieces:05d}.npz"
+            path = self.work / f"piece_{fields['time'][0]}_{fields['time'][-1]}.npz"
             with open(path.with_suffix(".part"), "wb") as file:
                 np.savez(file, **fields)
             os.replace(path.with_suffix(".part"), path)
@@ -269,10 +269,8 @@ def _unwritten(work, files):
 
 def _write_finished(work, files, attributes, hours, precision):
     """Writes the files whose pieces are all there, and drops the pieces that no later file needs."""
-    spans = {}
-    for path in sorted(work.glob("piece_*.npz")):
-        with np.load(path) as piece:
-            spans[path] = piece["time"][[0, -1]]
+    spans = {path: tuple(np.datetime64(time, "h") for time in path.stem.split("_")[1:])
+             for path in sorted(work.glob("piece_*.npz"))}
     if not spans:
         return
     covered = max(last for _, last in spans.values()) + np.timedelta64(hours, "h")

@@ -68,10 +68,10 @@ def write_file(path, name, times, values, *, levels=None, attributes=None, preci
     data = xr.Dataset({name: (tuple(coords), values, {"units": variable.units, "long_name": variable.long_name})},
                       coords=coords, attrs={"Conventions": "CF-1.8", **(attributes or {})})
     # Weather changes little from step to step: szip stores the differences along time, deflate cannot (two thirds the size).
-    compression = ({"compression": "szip", "szip_coding": "nn", "szip_pixels_per_block": 16} if netCDF4.__has_szip_support__
+    compression = ({"compression": "szip", "szip_coding": "nn", "szip_pixels_per_block": 12} if netCDF4.__has_szip_support__
                    else {"zlib": True, "complevel": 9, "shuffle": True})
     steps = min(len(times), 1464)
-    across = min(values.shape[-1], -(-1024 // steps))  # a short series is stored in wider pieces
+    across = min(values.shape[-1], -(-256 // steps))  # a short series is stored in wider pieces
     packing = {"dtype": "int16", "scale_factor": step, "add_offset": offset, "_FillValue": -32768, **compression,
                "chunksizes": (steps, *(1,) * (values.ndim - 2), across)}
     path = Path(path)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 SAMPLE_MONTHS = 27  # model time from January 2001 on
-SAMPLE_PRECISION = 0.1  # K, a step of the stored numbers; what makes 27 months fit in 4 MB
+SAMPLE_PRECISION = 0.125  # K, a step of the stored numbers; what makes 27 months fit in 4 MB
 
 # A year to learn from, with each season once; three months to choose the best weights; another whole year to score.
 SAMPLE_DATASETS = {
