@@ -389,3 +389,19 @@ def test_fix_parser(stand_in, capsys):
         with pytest.raises(SystemExit):
             utils.create_parser().parse_args(bad)
     assert "true or false is needed, got 'maybe'" in capsys.readouterr().err
+
+
+def test_fix_parser_defaults(stand_in):
+    def create_parser():
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--epoch", type=int)
+        parser.add_argument("--aft_seq_length", type=int)
+        parser.add_argument("--opt_eps", type=float)
+        parser.add_argument("--seed", type=int, default=1)
+        return parser
+
+    utils = stand_in("utils", create_parser=create_parser,
+                     default_parser=lambda: {"epoch": 200, "aft_seq_length": 10, "opt_eps": None, "seed": 42})
+    applied("parser_defaults")
+    assert vars(utils.create_parser().parse_args([])) == {"epoch": 200, "aft_seq_length": None, "opt_eps": None, "seed": 1}
+    assert utils.create_parser().parse_args(["--epoch", "3"]).epoch == 3

@@ -344,6 +344,34 @@ def _parser_apply():
     _replace("utils", original, create_parser)
 
 
+# The dataset's entry says these.
+_OF_THE_DATASET = {"pre_seq_length", "aft_seq_length", "total_length"}
+
+
+def _defaults_needed():
+    utils = _openstl("utils")
+    return any(_late_default(action, utils.default_parser()) is not None for action in utils.create_parser()._actions)
+
+
+def _defaults_apply():
+    original, default_parser = _openstl("utils").create_parser, _openstl("utils").default_parser
+
+    @functools.wraps(original)
+    def create_parser():
+        parser = original()
+        for action in parser._actions:
+            late = _late_default(action, default_parser())
+            action.default = action.default if late is None else late
+        return parser
+
+    _replace("utils", original, create_parser)
+
+
+def _late_default(action, values: dict):
+    """What OpenSTL's scripts put in place of this option's missing default, if anything."""
+    return values.get(action.dest) if action.default is None and action.dest not in _OF_THE_DATASET else None
+
+
 def _is_closed(action) -> bool:
     return action.dest in ("method", "dataname") and action.choices is not None
 
@@ -389,4 +417,6 @@ FIXES = (
         _ssim_needed, _ssim_apply),
     Fix("parser", "command line: a fixed list of methods and datasets; `--filter_bias_and_bn False` is true",
         _parser_needed, _parser_apply),
+    Fix("parser_defaults", "command line: epoch, lr, sched and model_type have no default until the scripts have read a file",
+        _defaults_needed, _defaults_apply),
 )
