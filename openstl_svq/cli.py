@@ -11,6 +11,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 # Lightning and torch say these on every run; none of them is about anything that a user of these tools did.
 _KNOWN_WARNINGS = (
     ".*does not have many workers.*",
+    ".*This DataLoader will create .* worker processes in total.*",
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*Experiment logs directory .* exists and is not empty.*",
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
