@@ -38,6 +38,13 @@ def test_fista_needs_fewer_iterations():
     assert 0 <= gaps[1] < gaps[0] / 3
 
 
+def test_fista_does_not_oscillate():
+    x, codebook = problem(tokens=10, codes=60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # plain FISTA needs more than 20,000
+        fista(x, codebook, 0.1, iterations=5000)
+
+
 def test_ista_descends():
     x, codebook = problem()
     values = [objective(x, ista(x, codebook, 0.3, iterations=k, tolerance=None), codebook, 0.3) for k in range(1, 20)]
@@ -80,6 +87,18 @@ def test_lista_starts_as_ista(iterations, positive):
     expected = ista(z.movedim(1, -1).reshape(-1, 6), quantizer.codebook.detach(), 0.2, positive=positive,
                     iterations=iterations, tolerance=None)
     assert_close(quantizer(z, return_codes=True).weights.flatten(0, 2), expected)
+
+
+def test_lista_with_any_parameters():
+    quantizer = SVQRaw(6, codebook_size=30, iterations=2).double()
+    for parameter in quantizer.parameters():
+        torch.nn.init.normal_(parameter.data, std=0.3)
+    z = torch.randn(1, 6, 3, 4, dtype=torch.float64)
+    drive, theta = z[0].flatten(1).t() @ quantizer.encode.t(), quantizer.threshold.relu()
+    first = drive.sign() * (drive.abs() - theta).relu()
+    second = drive + first @ quantizer.recurrence.t()
+    assert_close(quantizer(z, return_codes=True).weights[0].flatten(0, 1),
+                 second.sign() * (second.abs() - theta).relu())
 
 
 def test_lista_initialisation_in_float32():

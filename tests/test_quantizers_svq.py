@@ -240,7 +240,8 @@ def test_fuse(hidden_dim):
     z = latent(2, 6, 3, 5, dtype=torch.float64)
     expected = quantizer(z).quantized
     assert_close(fused(z).quantized, expected)
-    fused.proj_out.bias.data += 1  # a copy: the quantizer it came from stays as it was
+    for parameter in fused.parameters():
+        parameter.data += 1  # a copy: the quantizer it came from stays as it was
     assert_close(quantizer(z).quantized, expected)
 
 
@@ -343,6 +344,8 @@ def test_bad_settings(bad, message):
 def test_bad_latent(z):
     with pytest.raises(ValueError, match=r"latent of shape \(N, 6, H, W\), got"):
         SVQ(6, 50)(z)
+    with pytest.raises(ValueError, match=r"latent of shape \(N, 6, H, W\), got"):
+        SVQ(6, 50).regression_weights(z)
 
 
 def test_a_codebook_larger_than_memory_is_refused(monkeypatch):

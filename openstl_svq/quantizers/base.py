@@ -54,10 +54,14 @@ class Quantizer(nn.Module):
         Raises:
             ValueError: `z` is not a floating-point tensor of that shape with C = `dim`.
         """
+        self.check_latent(z)
+        return self.quantize(z, return_codes=return_codes, return_usage=return_usage)
+
+    def check_latent(self, z: Tensor) -> None:
+        """Raises ValueError unless `z` is a latent this quantizer takes."""
         if z.ndim != 4 or z.shape[1] != self.dim or not z.is_floating_point():
             raise ValueError(f"{type(self).__name__} takes a floating-point latent of shape (N, {self.dim}, H, W), "
                              f"got {z.dtype} {tuple(z.shape)}")
-        return self.quantize(z, return_codes=return_codes, return_usage=return_usage)
 
     def quantize(self, z: Tensor, *, return_codes: bool, return_usage: bool) -> QuantizerOutput:
         """`forward` after the check of `z`."""

@@ -5,6 +5,7 @@ r"""Solvers of the sparse regression that SVQ approximates, the paper's Eq. (1):
 for every token x, with the codes as rows of M, and w signed or non-negative.
 """
 
+import math
 import warnings
 
 import torch
@@ -52,7 +53,7 @@ def ista(tokens: Tensor, codebook: Tensor, l1_weight: float, *, positive: bool =
 @torch.no_grad()
 def fista(tokens: Tensor, codebook: Tensor, l1_weight: float, *, positive: bool = False, iterations: int = 100_000,
           tolerance: float | None = 1e-9) -> Tensor:
-    """`ista` with momentum (Beck & Teboulle 2009), restarted where that points uphill (O'Donoghue & Candes 2015)."""
+    """`ista` with momentum (Beck & Teboulle 2009), left out where it points uphill (after O'Donoghue & Candes 2015)."""
     return _solve(tokens, codebook, l1_weight, positive, iterations, tolerance, accelerated=True)
 
 
@@ -66,16 +67,15 @@ def _solve(tokens, codebook, l1_weight, positive, iterations, tolerance, acceler
     if tolerance is not None:
         tolerance = max(tolerance, 4 * torch.finfo(codebook.dtype).eps)
     w = ahead = tokens.new_zeros(len(tokens), len(codebook))
-    momentum = tokens.new_ones(len(tokens), 1)
+    momentum = 1.0
     for _ in range(iterations):
         previous, w = w, shrink(ahead - step * (ahead @ codebook - tokens) @ codebook.t(), step * l1_weight, positive)
         change = w - previous
         if tolerance is not None and change.numel() and change.abs().max() <= tolerance * w.abs().max():
             return w
         if accelerated:
-            uphill = ((ahead - w) * change).sum(-1, keepdim=True) > 0  # per token
-            momentum = momentum.masked_fill(uphill, 1)
-            following = (1 + (1 + 4 * momentum**2).sqrt()) / 2
+            following = (1 + math.sqrt(1 + 4 * momentum**2)) / 2
+            uphill = ((ahead - w) * change).sum(-1, keepdim=True) > 0  # per token; plain FISTA would overshoot there
             ahead = w + torch.where(uphill, 0, (momentum - 1) / following) * change
             momentum = following
         else:

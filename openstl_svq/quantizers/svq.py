@@ -122,7 +122,7 @@ class SVQ(Quantizer):
         tokens = to_tokens(z)  # (T, C')
         weights = None
         if return_codes or self.form == "reference":
-            self._require_weights(len(tokens))
+            self._require_weights(tokens.shape[0])
             weights = self._weights(self._hidden(tokens))  # (T, N)
         if self.form == "reference":
             quantized = weights @ self.codebook
@@ -162,8 +162,10 @@ class SVQ(Quantizer):
         """W2^T M, transposed to (C', d), and b2 M (C'): sums of N terms, so never in half precision."""
         dtype = at_least_float32(self.codebook.dtype)
         with full_precision(self.codebook.device):
-            codes = self.codebook.to(dtype).t()  # (C', N)
-            return codes @ self.proj_out.weight.to(dtype), codes @ self.proj_out.bias.to(dtype)
+            codebook = self.codebook.to(dtype)
+            fold = codebook.t() @ self.proj_out.weight.to(dtype)
+            offset = self.proj_out.bias.to(dtype)[None] @ codebook  # a matrix: FLOP counters know no vectors
+            return fold, offset[0]
 
     @torch.no_grad()
     def _probe(self) -> Tensor:
@@ -207,6 +209,7 @@ class SVQ(Quantizer):
         Args:
             chunk_tokens: tokens per chunk; by default as many as make 4 million entries.
         """
+        self.check_latent(z)
         chunk = self._chunk_tokens if chunk_tokens is None else check_positive("chunk_tokens", chunk_tokens)
         return self._iterate_weights(to_tokens(z.detach()), chunk)
 
@@ -315,7 +318,6 @@ class FusedSVQ(Quantizer):
         self.proj_out = nn.utils.skip_init(nn.Linear, *weight.t().shape)  # no random draws
         self.proj_out.weight = nn.Parameter(weight.to(dtype))
         self.proj_out.bias = nn.Parameter(bias.to(dtype))
-        self.requires_grad_(True)
 
     def quantize(self, z: Tensor, *, return_codes: bool, return_usage: bool) -> QuantizerOutput:
         """There are no codes: `weights` and `indices` stay None, `usage` is empty."""
