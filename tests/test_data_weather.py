@@ -470,3 +470,18 @@ def test_levels_that_are_not_there_and_variables_that_do_not_match(tmp_path):
     with pytest.warns(UserWarning, match="never changes"):
         dataset = load(R, tmp_path, **options)[0].dataset
     assert dataset.mean.item() == 2 and torch.isfinite(dataset[0][0]).all()  # the last level; its constant is only centred
+
+
+@pytest.mark.openstl
+@pytest.mark.parametrize("name", [T2M, R, MV])
+def test_openstl_gives_the_same_windows(parity_root, name):
+    from openstl.datasets import load_data as openstl_load_data
+    theirs = openstl_load_data(name, 4, 4, 1, str(parity_root), **dataset_parameters[name])
+    ours = load(name, parity_root, "openstl")
+    for a, b in ((theirs[0].dataset, ours[0].dataset), (theirs[2].dataset, ours[2].dataset)):
+        assert len(a) == len(b) and a.data_name == b.data_name
+        assert_close(b.mean, a.mean, rtol=1e-6)
+        assert_close(b.std, a.std, rtol=1e-6)
+        for index in range(0, len(a), 7):
+            for u, v in zip(a[index], b[index]):
+                assert_close(v, u)

@@ -10,11 +10,39 @@ from pathlib import Path
 from openstl_svq import cli
 
 
-def main():
+def weather(name, entry, root, source, args) -> list[Path]:
+    """A weather dataset's files, from either source."""
     from openstl_svq.data import gcm, synthetic
     from openstl_svq.data.sample import SAMPLE_DATASETS, SAMPLE_MONTHS, SAMPLE_PRECISION
-    from openstl_svq.host.builtin.datasets import dataset_parameters
     from openstl_svq.host.builtin.datasets.dataloader_weather import GROUPS
+
+    if entry["in_shape"][2:] != [32, 64]:
+        raise ValueError(f"{name} lies on {entry['in_shape'][2]} x {entry['in_shape'][3]} points; both sources give 32 x 64.")
+    sample = name in SAMPLE_DATASETS
+    hours = args.hours or (6 if sample else 1)
+    begins = [int(entry[split][0][:4]) for split in ("train_time", "val_time", "test_time")]
+    first, last = begins[0], int(entry["test_time"][1][:4])
+    given = {key: value for key, value in vars(args).items() if value is not None and key not in ("out", "dataname")}
+    common = {"hours": hours, "levels": entry.get("level", [850, 1000]), "seed": args.seed,
+              "command": " ".join(["tools/make_sample_data.py", "-d", name, *(f"--{k} {v}" for k, v in given.items())])}
+    if source == "gcm":
+        months = round(12 * args.years) if args.years else SAMPLE_MONTHS if sample else 12 * (last - first + 1)
+        return gcm.generate(root / "weather", GROUPS[entry["data_name"]], months=months, start_year=args.start_year or first,
+                            precision=SAMPLE_PRECISION if sample else None, **common)
+    if sample:
+        return synthetic.weather(root / "weather", GROUPS[entry["data_name"]], dict.fromkeys(range(first, last + 1), 365), **common)
+    # Every year of the splits is there, most of them with a day; those that begin a split have room for windows, as the
+    # protocol openstl takes them too.
+    steps = entry["idx_out"][-1] - entry["idx_in"][0] + 2 if "idx_in" in entry else entry["total_length"] + 1
+    window = steps * max(hours, entry.get("step", 1)) // 24 + 2
+    spans = {year: window if year in begins else 1 for year in range(first, last + 1)}
+    return synthetic.weather(root / "weather", GROUPS[entry["data_name"]], spans, **common)
+
+
+def main():
+    from openstl_svq.data import synthetic
+    from openstl_svq.data.sample import SAMPLE_DATASETS
+    from openstl_svq.host.builtin.datasets import dataset_parameters
     from openstl_svq.naming import choose
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -30,30 +58,16 @@ def main():
     args = parser.parse_args()
 
     name = choose("dataset", args.dataname, dataset_parameters)
-    entry = dataset_parameters[name]
-    if entry["in_shape"][2:] != [32, 64]:
-        raise ValueError(f"{name} lies on {entry['in_shape'][2]} x {entry['in_shape'][3]} points; both sources give 32 x 64.")
-    sample = name in SAMPLE_DATASETS
-    root = Path(args.out) / name if sample else Path(args.out)
-    variables = GROUPS[entry["data_name"]]
-    hours = args.hours or (6 if sample else 1)
-    given = {key: value for key, value in vars(args).items() if value is not None and key not in ("out", "dataname")}
-    command = " ".join(["tools/make_sample_data.py", "-d", name, *(f"--{key} {value}" for key, value in given.items())])
-    levels = entry.get("level", [850, 1000])
-    begins = [int(entry[split][0][:4]) for split in ("train_time", "val_time", "test_time")]
-    first, last = begins[0], int(entry["test_time"][1][:4])
-    if (args.source or ("gcm" if sample else "synthetic")) == "gcm":
-        months = round(12 * args.years) if args.years else SAMPLE_MONTHS if sample else 12 * (last - first + 1)
-        paths = gcm.generate(root / "weather", variables, months=months, start_year=args.start_year or first, hours=hours,
-                             levels=levels, seed=args.seed, precision=SAMPLE_PRECISION if sample else None, command=command)
+    source = args.source or ("gcm" if name in SAMPLE_DATASETS else "synthetic")
+    root = Path(args.out) / name if name in SAMPLE_DATASETS else Path(args.out)
+    if "weather" in name:
+        paths = weather(name, dataset_parameters[name], root, source, args)
+    elif source == "gcm":
+        raise ValueError(f"{name} is not weather: take --source synthetic.")
     else:
-        # Every year of the splits is there, most of them with a day; those that begin a split have room for windows, as
-        # the protocol openstl takes them too.
-        steps = entry["idx_out"][-1] - entry["idx_in"][0] + 2 if "idx_in" in entry else entry["total_length"] + 1
-        window = steps * max(hours, entry.get("step", 1)) // 24 + 2
-        spans = {year: window if year in begins else 1 for year in range(first, last + 1)}
-        paths = synthetic.weather(root / "weather", variables, spans, hours=hours, levels=levels, seed=args.seed,
-                                  command=command)
+        make = {"taxibj": synthetic.taxibj, "kth": synthetic.kth, "kth20": synthetic.kth, "kth40": synthetic.kth,
+                "human": synthetic.human, "kitticaltech": synthetic.kitticaltech}[name]
+        paths = make(root, seed=args.seed)
     print(f"{len(paths)} files, {sum(p.stat().st_size for p in paths) / 1e6:.1f} MB, in {root}")
     print(f"python tools/train.py -d {name} --data_root {args.out} ...")
 

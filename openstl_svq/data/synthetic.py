@@ -68,3 +68,97 @@ def _waves(name, level, times, seed) -> np.ndarray:
         field += amplitude * rng.uniform(0.5, 1) * shape[None, :, None] * np.cos(angle)[:, None, :]
     field += 0.01 * amplitude * rng.standard_normal(field.shape)
     return np.clip(field, low, high)
+
+
+def taxibj(root, *, windows=(60, 12), steps=(4, 4), seed=0) -> list[Path]:
+    """``taxibj/dataset.npz``: patterns on 32 x 32 cells that swell twice a day, in [-1, 1].
+
+    Args:
+        windows: number of windows for training and for test.
+        steps: frames in and out.
+    """
+    rng = np.random.default_rng(seed)
+    length = sum(steps)
+    total = sum(windows) + 2 * length
+    place = rng.uniform(0, 1, (2, 32, 32)) ** 3
+    hour = np.arange(total)[:, None, None, None] / 2
+    series = place * (1 + np.sin(2 * np.pi * (hour + rng.uniform(0, 4, (2, 32, 32))) / 12)) - 1
+    series = np.clip(series + 0.01 * rng.standard_normal(series.shape), -1, 1).astype(np.float32)
+    at = np.arange(windows[0]), windows[0] + length + np.arange(windows[1])
+    (x_train, y_train), (x_test, y_test) = (np.split(series[first[:, None] + np.arange(length)], [steps[0]], axis=1)
+                                            for first in at)
+    path = Path(root) / "taxibj" / "dataset.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, X_train=x_train, Y_train=y_train, X_test=x_test, Y_test=y_test)
+    return [path]
+
+
+def kth(root, *, frames=64, people=(1, 2, 15, 16, 17, 18), seed=0) -> list[Path]:
+    """``kth/<action>/person<NN>_<action>_d1_uncomp/image-<NNNN>.jpg``: a bright figure that moves over grey ground."""
+    speed = {"boxing": 0, "handclapping": 0, "handwaving": 0, "jogging": 2, "running": 4, "walking": 1}
+    paths = []
+    for number, action in enumerate(speed):
+        for person in people:
+            rng = np.random.default_rng([seed, number, person])
+            folder = Path(root) / "kth" / action / f"person{person:02d}_{action}_d1_uncomp"
+            for k in range(frames):
+                at = (60 + 5 * np.sin(k / 3 + person), 20 + (10 + speed[action] * k) % 120)
+                picture = 90 + 150 * _blob((120, 160), at, (22, 8 + 3 * np.cos(k / 2))) + rng.normal(0, 2, (120, 160))
+                paths.append(_jpeg(folder / f"image-{k + 1:04d}.jpg", np.repeat(picture[..., None], 3, axis=2)))
+    return paths
+
+
+def human(root, *, videos=(3, 1), windows=6, size=256, seed=0) -> list[Path]:
+    """``human/images/*.jpg`` and the lists of windows: coloured figures, every fifth frame of a video.
+
+    Args:
+        videos: number of videos for training and for test.
+        windows: number of windows in each video.
+    """
+    root = Path(root) / "human"
+    paths, lists = [], {"train": [], "test": []}
+    for video in range(sum(videos)):
+        rng = np.random.default_rng([seed, video])
+        colour, centre = rng.uniform(60, 255, 3), rng.uniform(0.3, 0.7, 2) * size
+        prefix = f"images/S{video + 1}_Walking.1_"
+        for k in range(1, 5 * (windows + 7) + 1, 5):
+            at = centre + size / 5 * np.array([np.sin(k / 20), np.cos(k / 30)])
+            paths.append(_jpeg(root / f"{prefix}{k:06d}.jpg", 40 + colour * _blob((size, size), at, (size / 6, size / 12))[..., None]))
+        lists["train" if video < videos[0] else "test"] += [f"{prefix},{1 + 5 * k}" for k in range(windows)]
+    for split, lines in lists.items():
+        paths.append(root / f"{split}.txt")
+        paths[-1].write_text("\n".join(lines) + "\n")
+    return paths
+
+
+def kitticaltech(root, *, videos=(6, 2), frames=24, length=11, seed=0) -> list[Path]:
+    """``kitticaltech_npy``: stripes that flow past as a road does, as bytes."""
+    folder = Path(root) / "kitticaltech_npy"
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    y, x = np.mgrid[:128, :160]
+    for split, count in zip(("train", "test"), videos):
+        images = np.empty((count * frames, 128, 160, 3), dtype=np.uint8)
+        for video in range(count):
+            rng = np.random.default_rng([seed, video, split == "test"])
+            depth = 1 + np.abs(y - 50 - 20 * rng.random())
+            for k in range(frames):
+                wave = np.sin(400 / depth + 0.5 * k)[..., None] * np.cos((x - 80) / depth)[..., None]
+                images[video * frames + k] = 128 + 100 * wave * np.array([1, 0.8, 0.6])
+        starts = [first for video in range(count) for first in range(video * frames, (video + 1) * frames - length + 1, length)]
+        for kind, array in (("data", images), ("idx", np.array(starts[::-1], dtype=np.int32))):
+            paths.append(folder / f"{split}_{kind}.npy")
+            np.save(paths[-1], array)
+    return paths
+
+
+def _blob(size, at, width):
+    y, x = np.mgrid[:size[0], :size[1]]
+    return np.exp(-((y - at[0]) / width[0]) ** 2 - ((x - at[1]) / width[1]) ** 2)
+
+
+def _jpeg(path, image) -> Path:
+    from PIL import Image
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(path, quality=90)
+    return path

@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -32,15 +32,9 @@ def fingerprint(paths: Iterable[Path]) -> list:
 def at_hand(source, *, beside, name: str, key, memory_limit: int = IN_MEMORY):
     """``source``'s frames where windows can be read from fast: in memory if they are few, else in a file on disk.
 
-    The file is built unless a finished copy for the same ``key`` exists, and appears under its name only when it is
-    complete. Processes that start at once wait for the first one's.
-
     Args:
         source: frames that are slow to read.
-        beside: the data's folder; the file goes to ``.openstl_svq_cache`` in it, or where ``OPENSTL_SVQ_CACHE`` says, or to
-            the user's cache folder if the first cannot be written.
-        name: begins the file's name.
-        key: everything that the content depends on, the sources' :func:`fingerprint` with it.
+        beside, name, key: of the file, see :func:`cached_file`.
         memory_limit: bytes of float32 up to which frames stay in memory.
 
     Raises:
@@ -51,16 +45,36 @@ def at_hand(source, *, beside, name: str, key, memory_limit: int = IN_MEMORY):
         for begin, values in in_chunks(source):
             array[begin:begin + len(values)] = values
         return ArrayFrames(array)
-    digest = hashlib.sha256(repr((_VERSION, key, source.shape)).encode()).hexdigest()[:20]
+    return FileFrames(cached_file(lambda: (values for _, values in in_chunks(source)), source.shape, np.float32,
+                                  beside=beside, name=name, key=key))
+
+
+def cached_file(blocks: Callable[[], Iterable[np.ndarray]], shape, dtype, *, beside, name: str, key) -> Path:
+    """A ``.npy`` file of ``blocks()``, one after the other along the first axis.
+
+    It is built unless a finished one for the same ``key`` exists, and appears under its name only when it is complete.
+    Processes that start at once wait for the first one's.
+
+    Args:
+        shape, dtype: of the whole.
+        beside: the data's folder; the file goes to ``.openstl_svq_cache`` in it, or where ``OPENSTL_SVQ_CACHE`` says, or to
+            the user's cache folder if the first cannot be written.
+        name: begins the file's name.
+        key: everything that the content depends on, the sources' :func:`fingerprint` with it.
+
+    Raises:
+        OSError: no folder can be written, or the disk is full.
+    """
+    digest = hashlib.sha256(repr((_VERSION, key, tuple(shape), np.dtype(dtype).str)).encode()).hexdigest()[:20]
     folders = _folders(beside)
     for folder in folders:
         if (folder / f"{name}-{digest}.npy").exists():
-            return FileFrames(folder / f"{name}-{digest}.npy")
+            return folder / f"{name}-{digest}.npy"
     path = _writable(folders) / f"{name}-{digest}.npy"
     with _locked(path.with_suffix(".lock")):
         if not path.exists():
-            _build(path, source)
-    return FileFrames(path)
+            _build(path, blocks(), shape, dtype)
+    return path
 
 
 def cached_statistics(frames) -> tuple[np.ndarray, np.ndarray]:
@@ -108,19 +122,20 @@ def _locked(path: Path):
         yield
 
 
-def _build(path: Path, source):
+def _build(path: Path, blocks: Iterable[np.ndarray], shape, dtype):
     part = path.with_suffix(f".{os.getpid()}.part")
-    header = {"descr": "<f4", "fortran_order": False, "shape": tuple(source.shape)}
+    dtype = np.dtype(dtype)
     try:
         with open(part, "wb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            for _, values in in_chunks(source):
-                file.write(np.ascontiguousarray(values, dtype="<f4").data)
+            np.lib.format.write_array_header_1_0(file, {"descr": dtype.str, "fortran_order": False,
+                                                         "shape": tuple(int(n) for n in shape)})
+            for block in blocks:
+                file.write(np.ascontiguousarray(block, dtype=dtype).data)
         os.replace(part, path)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        size = 4e-9 * int(np.prod(source.shape))
+        size = 1e-9 * dtype.itemsize * int(np.prod(shape))
         raise OSError(error.errno, f"{path.parent} has no room for {size:.1f} GB of decoded data: make room, or name another "
                       f"folder in the environment variable {ENVIRONMENT}") from error
     finally:

@@ -1,8 +1,11 @@
 from ....naming import choose, unknown
+from . import dataloader_human, dataloader_kitticaltech, dataloader_kth, dataloader_taxibj, dataloader_weather
 from .dataset_constant import dataset_parameters
 from .utils import make_loaders
 
 PROTOCOLS = ("strict", "openstl")
+_LOADERS = {"weather": dataloader_weather, "taxibj": dataloader_taxibj, "kth": dataloader_kth,
+            "kitticaltech": dataloader_kitticaltech, "human": dataloader_human}  # by the beginning of the name
 
 
 def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, *, protocol="strict",
@@ -17,7 +20,9 @@ def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, *, p
         use_augment: augment the training data as OpenSTL does.
         drop_last: drop an incomplete last batch of validation and test.
         **config: a run's configuration, of which the loaders read the keys of the dataset's entry (``in_shape``,
-            ``pre_seq_length``, ``aft_seq_length``, ``data_name``, ``train_time``, ...). Samplers for several processes
+            ``pre_seq_length``, ``aft_seq_length``, ``data_name``, ``train_time``, ...) and
+            ``val_fraction``, the share of the training data that ``strict`` validates on where a dataset has no validation
+            data of its own. Samplers for several processes
             (OpenSTL's ``dist``) are the data module's matter.
 
     Returns:
@@ -31,7 +36,7 @@ def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, *, p
         raise ValueError(unknown("dataset", dataname, dataset_parameters))
     choose("protocol", protocol, PROTOCOLS)
     config = {**dataset_parameters[dataname], **{k: v for k, v in config.items() if v is not None}}
-    from .dataloader_weather import load_splits
+    load_splits = next(module.load_splits for start, module in _LOADERS.items() if dataname.startswith(start))
     splits = load_splits(dataname, data_root, config, protocol=protocol, use_augment=use_augment)
     return make_loaders(*splits, batch_size=batch_size, val_batch_size=val_batch_size, num_workers=num_workers,
                         drop_last=drop_last)

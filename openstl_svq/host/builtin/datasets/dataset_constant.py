@@ -33,5 +33,11 @@ dataset_parameters = {
        for name, channels in (("t2m", 1), ("r", 1), ("uv10", 2), ("tcc", 1))},
     "weather_mv_4_4_s6_5_625": _weather_multi(4),
     "weather_mv_4_28_s6_5_625": _weather_multi(28),
+    "taxibj": _entry([4, 2, 32, 32], 4, ["mse", "mae", "ssim", "psnr"]),
+    "kth": _entry([10, 1, 128, 128], 20, _VIDEO),
+    "kth20": _entry([10, 1, 128, 128], 20, _VIDEO),
+    "kth40": _entry([10, 1, 128, 128], 40, _VIDEO),
+    "kitticaltech": _entry([10, 3, 128, 160], 1, _VIDEO),
+    "human": _entry([4, 3, 256, 256], 4, _VIDEO),
     **SAMPLE_DATASETS,
 }

@@ -1,49 +1,113 @@
 """Where frames come from: one small interface, so that windows over them need no copy per dataset."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
+import torch
+
+
+def from_images(images: np.ndarray) -> np.ndarray:
+    """Images ``(n, H, W, C)`` of bytes, or of numbers in [0, 1], to ``(n, C, H, W)`` float32 in [0, 1]."""
+    frames = images.transpose(0, 3, 1, 2).astype(np.float32)
+    return frames / np.float32(255) if images.dtype == np.uint8 else frames
 
 
 class ArrayFrames:
     """Frames in memory.
 
     Args:
-        array: ``(N, C, H, W)``.
+        array: ``(N, C, H, W)``, or what ``decode`` makes that of.
     """
 
-    def __init__(self, array: np.ndarray):
-        self.array = array
-        self.shape = array.shape
+    def __init__(self, array: np.ndarray, decode: Callable[[np.ndarray], np.ndarray] | None = None):
+        self._array, self._decode = array, decode
+        self.shape = (len(array), *self.read(slice(0, 0)).shape[1:])
 
     def __len__(self):
         return self.shape[0]
 
-    def read(self, indices: np.ndarray) -> np.ndarray:
+    def read(self, indices) -> np.ndarray:
         """The frames at ``indices``: float32 ``(n, C, H, W)``, in the data's own unit."""
-        return self.array[indices].astype(np.float32, copy=False)
+        values = self._stored()[indices]
+        return values.astype(np.float32, copy=False) if self._decode is None else self._decode(values)
+
+    def _stored(self):
+        return self._array
 
 
-class FileFrames:
+class FileFrames(ArrayFrames):
     """Frames in one ``.npy`` file that stays on disk.
 
     The file is mapped anew for each read: a map kept open would count every page ever touched as this process's memory, and
     would not survive being sent to a worker.
 
     Args:
-        path: an array ``(N, C, H, W)``.
+        path: an array as :class:`ArrayFrames` takes it.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, decode: Callable[[np.ndarray], np.ndarray] | None = None):
         self.path = path
-        self.shape = np.load(path, mmap_mode="r").shape
+        super().__init__(self._stored(), decode)
+        del self._array
+
+    def _stored(self):
+        return np.load(self.path, mmap_mode="r")
+
+
+class ImageFrames:
+    """Frames in image files, decoded when they are read.
+
+    Args:
+        path_of: the file of the frame with a given index.
+        count: number of frames.
+        decode: image as an array ``(H, W)`` or ``(H, W, C)`` of bytes -> float32 ``(C, H, W)``.
+        shape: of a decoded frame, ``(C, H, W)``.
+    """
+
+    def __init__(self, path_of: Callable[[int], str], count: int, decode: Callable[[np.ndarray], np.ndarray], shape):
+        self._path_of, self._decode = path_of, decode
+        self.shape = (count, *shape)
 
     def __len__(self):
         return self.shape[0]
 
-    def read(self, indices: np.ndarray) -> np.ndarray:
-        """As :meth:`ArrayFrames.read`."""
-        return np.load(self.path, mmap_mode="r")[indices].astype(np.float32, copy=False)
+    def read(self, indices) -> np.ndarray:
+        """As :meth:`ArrayFrames.read`.
+
+        Raises:
+            ValueError: an image is missing, damaged, or of another shape.
+        """
+        frames = np.empty((len(indices), *self.shape[1:]), dtype=np.float32)
+        for k, index in enumerate(indices):
+            path = self._path_of(index)
+            frame = self._decode(read_image(path))
+            if frame.shape != self.shape[1:]:
+                raise ValueError(f"{path} gives a frame of shape {frame.shape}, the others {self.shape[1:]}.")
+            frames[k] = frame
+        return frames
+
+
+def read_image(file) -> np.ndarray:
+    """An image file (path or open file) as bytes ``(H, W)`` or ``(H, W, 3)``.
+
+    Raises:
+        ValueError: there is no such file, or it is damaged.
+    """
+    from PIL import Image
+    try:
+        with Image.open(file) as image:
+            return np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
+    except (OSError, SyntaxError) as error:  # PIL raises SyntaxError for some broken files
+        raise ValueError(f"the image {file} cannot be read ({error}): it is missing or damaged; fetch it again.") from error
+
+
+def resize(image: np.ndarray, size, mode: str) -> np.ndarray:
+    """``image`` (H, W) or (H, W, C) at another ``size`` (h, w), float32, as OpenCV's resize: ``bilinear`` or ``bicubic``."""
+    if image.shape[:2] == tuple(size):
+        return image.astype(np.float32)
+    planes = torch.from_numpy(image.astype(np.float32)).reshape(*image.shape[:2], -1).permute(2, 0, 1)[None]
+    planes = torch.nn.functional.interpolate(planes, size=tuple(size), mode=mode, align_corners=False)
+    return planes[0].permute(1, 2, 0).reshape(*size, *image.shape[2:]).numpy()
 
 
 def in_chunks(frames, chunk: int = 512) -> Iterator[tuple[int, np.ndarray]]:

@@ -68,6 +68,55 @@ class WindowDataset(Dataset):
         return values if isinstance(mean, float) and (mean, std) == (0.0, 1.0) else (values - mean) / std
 
 
+def sliding(video: np.ndarray, length: int, step: np.ndarray, number: np.ndarray | None = None) -> np.ndarray:
+    """First frames of windows within one video each, laid from the end of the data backwards, as OpenSTL does.
+
+    Args:
+        video: id of each frame's video, ``(N,)``.
+        length: frames in a window.
+        step: frames between the ends of two windows, for each frame that a window ends at, ``(N,)``.
+        number: number of each frame in its video; a window's must be consecutive.
+    """
+    starts, last = [], len(video) - 1
+    while last >= length - 1:
+        first = last - length + 1
+        if video[first] == video[last] and (number is None or number[last] - number[first] == length - 1):
+            starts.append(first)
+            last -= step[last]
+        else:
+            last -= 1
+    return np.array(starts, dtype=np.int64)
+
+
+def hold_out_end(group: np.ndarray, start: np.ndarray, length: int, fraction: float) -> tuple[np.ndarray, np.ndarray]:
+    """Which windows to train on, and which to validate on: the last ``fraction``, that shares nothing with the rest.
+
+    Args:
+        group: what must not be on both sides (a video, a person), for each window, ``(N,)``; the last ones that appear go to
+            validation.
+        start: first frame of each window, ``(N,)``; within a single group, windows that reach into the validation part are
+            left out.
+        length: frames in a window.
+
+    Raises:
+        ValueError: too few windows to part.
+    """
+    count = len(group)
+    cut = count - max(1, round(fraction * count))
+    _, appears, member = np.unique(group, return_index=True, return_inverse=True)
+    order = np.argsort(appears[member], kind="stable")
+    borders = np.flatnonzero(np.diff(member[order])) + 1
+    if len(borders):
+        cut = borders[np.abs(borders - cut).argmin()]
+        training = order[:cut]
+    else:
+        training = np.flatnonzero(start + length <= start[cut])
+    if not len(training):
+        raise ValueError(f"{count} training windows are too few to hold out {fraction:g} of them for validation: give more "
+                         "data or a smaller --val_fraction (--protocol openstl validates on the test data).")
+    return training, order[cut:]
+
+
 class CropAndFlip:
     """OpenSTL's augmentation of a video: enlarge, cut a random window of the old size, flip left and right at random.
 
