@@ -107,6 +107,12 @@ def test_memory_does_not_grow():
     assert sum(sizes[0].values()) < 100  # a sample has 960 values
 
 
+def _lpips_on_the_first_process_only(pred, true):
+    if dist.get_rank():
+        raise perceptual.Unavailable("no weights")
+    return torch.zeros(len(pred))
+
+
 def _in_a_process(rank, store, counts, results):
     """One of two processes: scores its share of the samples, and puts the outcome into ``results``."""
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2,
@@ -120,6 +126,11 @@ def _in_a_process(rank, store, counts, results):
             for p, t in zip(pred[own].split(2), true[own].split(2)):
                 metrics.update(p, t, torch.full((1,), 0.4))
             outcome.append(metrics.compute())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(forecast, "lpips_distance", _lpips_on_the_first_process_only)
+            metrics = ForecastMetrics(["mse", "lpips"])
+            metrics.update(*samples(2))
+            outcome.append(metrics.compute())
         if rank:
             results.put(outcome)
         return outcome
@@ -129,7 +140,7 @@ def _in_a_process(rank, store, counts, results):
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method of metric")
 def test_exact_across_processes(tmp_path):
-    """Uneven shares, and a process that has no sample at all."""
+    """Uneven shares, a process that has no sample at all, and one that has no LPIPS."""
     counts = [(5, 2), (1, 6), (7, 0), (0, 3)]
     context = torch.multiprocessing.get_context("spawn")
     results = context.SimpleQueue()
@@ -138,7 +149,9 @@ def test_exact_across_processes(tmp_path):
     first = _in_a_process(0, tmp_path / "store", counts, results)
     other.join(180)
     assert other.exitcode == 0
-    for share, here, there in zip(counts, first, results.get()):
+    second = results.get()
+    assert list(first.pop()) == list(second.pop()) == ["mse"]
+    for share, here, there in zip(counts, first, second):
         whole = score(all_but_lpips(), *samples(sum(share)), torch.full((1,), 0.4))
         assert_same_scores(here, whole, rtol=1e-12)
         assert_same_scores(there, whole, rtol=1e-12)

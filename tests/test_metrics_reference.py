@@ -64,11 +64,15 @@ def test_day_is_recovered_as_far_as_the_data_resolve_it(hours, start, stop, annu
         assert_close(float(error), float(np.abs(seen - seen.mean()).max()), rtol=0.1)
 
 
-def test_less_than_a_year_gives_the_mean():
-    for start, stop in (("2001-01-01", "2001-01-08"), ("2001-01-01", "2001-11-20"), ("2001-02-01", "2001-12-31")):
-        frames, times = series(start, stop)
-        climatology = Climatology.fit(chunks(frames, times))
-        assert_close(climatology.at(times[None, :3])[0, 1], frames.mean(0, dtype=np.float64), rtol=1e-3)
+@pytest.mark.parametrize("start, stop, diurnal", [
+    ("2001-01-01", "2001-11-20", 0.0),  # a month is missing
+    ("2001-01-31", "2001-12-02", 0.0),  # every month, but ten months in all
+    ("2001-01-01", "2001-01-08", 1.0),  # a few days
+])
+def test_too_little_for_a_cycle_gives_the_mean(start, stop, diurnal):
+    frames, times = series(start, stop, 3, diurnal=diurnal)
+    climatology = Climatology.fit(chunks(frames, times))
+    assert_close(climatology.at(times[None, :3])[0, 1], frames.mean(0, dtype=np.float64), rtol=1e-3)
 
 
 def test_without_times_the_mean():

@@ -32,7 +32,8 @@ def by_scikit_image(pred, true, data_range=2.0):
 @pytest.mark.parametrize("data_range", [1.0, 2.0])
 def test_equals_scikit_image(shape, dtype, data_range):
     pred, true = frames(*shape, dtype=dtype)
-    assert_close(ssim(pred, true, data_range=data_range), by_scikit_image(pred, true, data_range))
+    rtol = 1e-5 if dtype == torch.float32 else 1e-10
+    assert_close(ssim(pred, true, data_range=data_range), by_scikit_image(pred, true, data_range), rtol=rtol)
 
 
 @pytest.mark.parametrize("level, spread", [(0.9, 0.0), (0.9, 0.01), (0.0, 0.0), (3.0, 1.0)])
@@ -42,6 +43,11 @@ def test_flat_frames_keep_their_digits(level, spread):
     true = level + spread * noise[0]
     pred = true + 0.05 * noise[1]
     assert_close(ssim(pred, true), by_scikit_image(pred.double(), true.double()), rtol=1e-5)
+
+
+def test_kelvins_in_float64():
+    pred, true = (280 + 20 * x for x in frames(2, 3, 1, 16, 16, dtype=torch.float64))
+    assert_close(ssim(pred, true), by_scikit_image(pred, true), rtol=1e-9)
 
 
 @quick
