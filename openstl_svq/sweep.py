@@ -28,6 +28,7 @@ from . import config as configuration
 from . import registry
 from .analysis.stats import mean_interval
 from .analysis.tables import Table
+from .host import load_config
 from .naming import choose
 
 try:
@@ -36,12 +37,12 @@ except ImportError:  # not on Windows; two sweeps in one folder are then the use
     fcntl = None
 
 # Where a run was, and on what it ran, does not make it another run.
-_NOT_PART_OF_A_RUN = {"res_dir", "ex_name", "config_file", "resume", "test", "ckpt_path", "fps", "no_display_method_info",
-                      "num_workers", "device", "accelerator", "gpus", "val_batch_size"}
+_NOT_PART_OF_A_RUN = {"res_dir", "ex_name", "config_file", "resume", "test", "ckpt_path", "fps",
+                      "no_display_method_info", "num_workers", "device", "accelerator", "gpus", "val_batch_size"}
 _OF_THE_QUANTIZER = {"quantizer", "quantizer_kwargs", "usage_interval"}
 _SHORT_KEYS = {"codebook_size": "quantizer_kwargs.codebook_size"}
-_REFUSED = {"--resume": "a sweep resumes its runs by itself", "--test": "a sweep trains", "--ckpt_path": "a sweep trains",
-            "--overwrite": "the configuration file would win over the grid"}
+_REFUSED = {"--resume": "a sweep resumes its runs by itself", "--test": "a sweep trains",
+            "--ckpt_path": "a sweep trains", "--overwrite": "the configuration file would win over the grid"}
 _TABLE_METRICS = ("mse", "mae", "ssim", "psnr", "lpips")
 _POLL_SECONDS = 0.5
 
@@ -65,10 +66,12 @@ class Run:
 
 # the plan
 
-def plan(axes: dict[str, Sequence], words: Sequence[str], options: Sequence[str], folder: Path) -> tuple[list[Run], dict]:
+def plan(axes: dict[str, Sequence], words: Sequence[str], options: Sequence[str],
+         folder: Path) -> tuple[list[Run], dict[tuple, Run]]:
     """The runs of a grid, and for every cell the run that it is.
 
-    Cells that differ only in what has no effect, such as the quantizer where ``quant_position`` is ``none``, are one run.
+    Cells that differ only in what has no effect, such as the quantizer where ``quant_position`` is ``none``, are one
+    run.
 
     Args:
         axes: axis -> values. An axis is a configuration key (dotted for ``quantizer_kwargs``), ``config_file``, or
@@ -78,8 +81,8 @@ def plan(axes: dict[str, Sequence], words: Sequence[str], options: Sequence[str]
         folder: of the sweep.
 
     Raises:
-        ValueError: an axis without values, with a value twice, or without effect; a flag that a sweep cannot take; a cell
-            that ``tools/train.py`` would refuse.
+        ValueError: an axis without values, with a value twice, or without effect; a flag that a sweep cannot take; a
+            cell that ``tools/train.py`` would refuse.
     """
     for word in words:
         if (flag := word.partition("=")[0]) in _REFUSED:
@@ -106,8 +109,8 @@ def plan(axes: dict[str, Sequence], words: Sequence[str], options: Sequence[str]
         cells[tuple(settings.values())] = seen[key]
     names = [run.name for run in runs]
     if len(set(names)) < len(names):
-        raise ValueError(f"two cells of the grid have the folder name {max(names, key=names.count)!r}; give values that "
-                         "differ in letters or digits.")
+        raise ValueError(f"two cells of the grid have the folder name {max(names, key=names.count)!r}; give values "
+                         "that differ in letters or digits.")
     return runs, cells
 
 
@@ -142,7 +145,8 @@ def _slug(axis: str, value) -> str:
 def _file_labels(files: Sequence[str]) -> dict[str, str]:
     """Short names of configuration files: the stem, with its folder where two have the same."""
     stems = [Path(file).stem for file in files]
-    return {file: stem if stems.count(stem) == 1 else f"{Path(file).parent.name}.{stem}" for file, stem in zip(files, stems)}
+    return {file: stem if stems.count(stem) == 1 else f"{Path(file).parent.name}.{stem}"
+            for file, stem in zip(files, stems)}
 
 
 def identity(config: dict) -> dict:
@@ -183,15 +187,16 @@ def state(run: Run, folder: Path) -> str:
     if not place.is_dir() or not any(place.iterdir()):
         return "new"
     try:
-        saved = configuration.read_saved(place)
+        saved = load_config(place / "config.py")
     except (FileNotFoundError, ValueError):
-        raise ValueError(f"{place} exists and is not a run folder. Move it away, or give the sweep another --ex_name.") from None
+        raise ValueError(f"{place} exists and is not a run folder. Move it away, or give the sweep another "
+                         "--ex_name.") from None
     here, there = identity(run.config), identity(saved)
     differing = sorted(k for k in here.keys() | there.keys() if here.get(k) != there.get(k))
     if differing:
         shown = "; ".join(f"{k} is {there.get(k)!r} there and {here.get(k)!r} now" for k in differing[:3])
-        raise ValueError(f"{place} holds a run with another configuration: {shown}. Give the sweep another --ex_name, or "
-                         "move that folder away.")
+        raise ValueError(f"{place} holds a run with another configuration: {shown}. Give the sweep another --ex_name, "
+                         "or move that folder away.")
     if scores(place) is not None:
         return "finished"
     return "interrupted" if (place / "checkpoints" / "last.ckpt").is_file() else "new"
@@ -211,8 +216,9 @@ def scores(run_folder: Path) -> dict[str, float] | None:
 
 @contextlib.contextmanager
 def locked(folder: Path, waiting: Callable[[], None]):
-    """Holds the folder for one sweep. The run that it starts inherits the lock, so if the sweep is killed and its run goes
-    on alone, the next sweep waits for that run instead of starting it twice. Yields the descriptor to hand on.
+    """Holds the folder for one sweep; yields the descriptor for its runs to inherit.
+
+    So if the sweep is killed and its run goes on alone, the next sweep waits for that run instead of starting it twice.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w", encoding="ascii") as file:
@@ -226,7 +232,7 @@ def locked(folder: Path, waiting: Callable[[], None]):
 
 
 def execute(run: Run, folder: Path, train: Path, lock: int, progress: Callable[[str], None] | None = None) -> int:
-    """Runs ``train`` (``tools/train.py``) for one cell, from where an earlier attempt stopped. Returns its exit status."""
+    """Runs ``train`` (``tools/train.py``) for one cell, on from where an earlier attempt stopped; its exit status."""
     words = list(run.words)
     place = folder / run.name
     if state(run, folder) == "interrupted":
@@ -281,14 +287,16 @@ def sweep(runs: Sequence[Run], folder: Path, train: Path, report: Callable[[str]
     for run in runs:
         state(run, folder)  # a folder in the way stops the sweep before it starts, not in its middle
     failed = {}
-    with locked(folder, lambda: report(f"{folder} is in use: waiting for the run of another or a killed sweep to end")) as lock:
+    in_use = f"{folder} is in use: waiting for the run of another or a killed sweep to end"
+    with locked(folder, lambda: report(in_use)) as lock:
         width = len(str(len(runs)))
         for number, run in enumerate(runs, 1):
             if state(run, folder) == "finished":
                 display.update()
                 continue
             started = time.monotonic()
-            status = execute(run, folder, train, lock, lambda line, name=run.name: display.set_postfix_str(f"{name}: {line}"[:100]))
+            status = execute(run, folder, train, lock,
+                             lambda line, name=run.name: display.set_postfix_str(f"{name}: {line}"[:100]))
             found = scores(folder / run.name)
             if status == 0 and found is None:
                 status = "no metrics.json"
@@ -320,9 +328,9 @@ def summary_table(runs: Sequence[Run], cells: dict, folder: Path, axes: Sequence
                   metrics: Sequence[str] | None = None) -> Table:
     """Over seeds: mean, standard deviation, and the paired difference to the baseline.
 
-    The baseline of a cell is the cell whose axes named in ``baseline`` have the values given there and which is otherwise
-    the same, seed included. Where a comparison is made on several backbones, a row ``all`` follows: the relative
-    difference over all pairs.
+    The baseline of a cell is the cell whose axes named in ``baseline`` have the values given there and which is
+    otherwise the same, seed included. Where a comparison is made on several backbones, a row ``all`` follows: the
+    relative difference over all pairs.
 
     Raises:
         ValueError: a baseline that names no axis, or a value that the axis does not have; a metric that no run has.
@@ -335,7 +343,7 @@ def summary_table(runs: Sequence[Run], cells: dict, folder: Path, axes: Sequence
                | {str(cell[axes.index(axis)]) for cell in cells})
     found = {run.name: scores(folder / run.name) or {} for run in runs}
     present = dict.fromkeys(name for values in found.values() for name in values)
-    metrics = [choose("metric", m, present) for m in metrics] if metrics else [m for m in _TABLE_METRICS if m in present]
+    metrics = [choose("metric", name, present) for name in metrics or _TABLE_METRICS if metrics or name in present]
 
     others = [axis for axis in axes if axis != "seed"]
     groups: dict[tuple, list[Run]] = {}
@@ -381,7 +389,8 @@ def _partner(run: Run, cells: dict, axes: Sequence[str], baseline: dict) -> Run 
 
 def _difference(metric: str, values: list[float]) -> dict:
     mean, half = mean_interval(values)
-    return {"pairs": len(values), f"{metric}_difference": mean, f"{metric}_low": mean - half, f"{metric}_high": mean + half}
+    return {"pairs": len(values), f"{metric}_difference": mean, f"{metric}_difference_low": mean - half,
+            f"{metric}_difference_high": mean + half}
 
 
 def _summary(rows, axes, metrics, baseline) -> Table:
@@ -395,25 +404,22 @@ def _summary(rows, axes, metrics, baseline) -> Table:
         for metric in metrics:
             mean, std = row.get(f"{metric}_mean"), row.get(f"{metric}_std")
             row[f"{metric}_text"] = None if mean is None else f"{mean:.4g}" + ("" if std is None else f" ± {std:.2g}")
-            row[f"{metric}_difference_text"] = _with_interval(row, f"{metric}_difference", f"{metric}_low", f"{metric}_high", ".3g")
-            row[f"{metric}_percent_text"] = _with_interval(row, f"{metric}_percent", f"{metric}_percent_low",
-                                                           f"{metric}_percent_high", ".1f")
+            row[f"{metric}_difference_text"] = _with_interval(row, f"{metric}_difference", "+.3g")
+            row[f"{metric}_percent_text"] = _with_interval(row, f"{metric}_percent", "+.1f")
     notes = ["Mean over seeds ± standard deviation."]
     if baseline:
         named = ", ".join(f"{axis} = {value}" for axis, value in baseline.items())
-        notes.append(f"Difference: to the same cell with {named}, paired by seed; in brackets Student's 95 % interval, which "
-                     "needs two seeds or more.")
+        notes.append(f"Difference: to the same cell with {named}, paired by seed; in brackets Student's 95 % interval, "
+                     "which needs two seeds or more.")
     return Table(columns, rows, notes=notes)
 
 
-def _with_interval(row, key, low, high, form) -> str | None:
-    value = row.get(key)
+def _with_interval(row: dict, key: str, form: str) -> str | None:
+    value, low, high = (row.get(f"{key}{end}") for end in ("", "_low", "_high"))
     if value is None:
         return None
-    text = format(value, "+" + form)
-    if row.get(low) is None or math.isnan(row[low]):
-        return text
-    return f"{text} ({row[low]:+{form}} to {row[high]:+{form}})"
+    text = format(value, form)
+    return text if low is None or math.isnan(low) else f"{text} ({low:{form}} to {high:{form}})"
 
 
 def write_tables(folder: Path, runs_: Table, summary: Table) -> None:

@@ -1,4 +1,4 @@
-"""Every configuration file: known keys, a model that builds, a training step; and the settings of the paper's tables."""
+"""Every configuration file: known keys, a model that builds, a training step; and the settings of the paper."""
 
 import functools
 import json
@@ -13,15 +13,16 @@ from openstl_svq.host import load_config
 from openstl_svq.sweep import identity
 
 ROOT = Path(__file__).resolve().parents[1] / "configs"
-FILES = sorted(str(p.relative_to(ROOT)) for p in ROOT.rglob("*.py") if not any(s.startswith("_") for s in p.relative_to(ROOT).parts))
+FILES = sorted(str(p) for p in (p.relative_to(ROOT) for p in ROOT.rglob("*.py"))
+               if not any(part.startswith("_") for part in p.parts))
 T2M = "weather/t2m_5_625"
 
 pytestmark = pytest.mark.filterwarnings("ignore:You are trying to `self.log")  # there is no trainer here
 
 # (T, C) of a folder's dataset.
-FRAMES = {"weather_sample": (12, 1), "weather/t2m_5_625": (12, 1), "weather/r_5_625": (12, 1), "weather/tcc_5_625": (12, 1),
-          "weather/uv10_5_625": (12, 2), "weather/mv_4_s6_5_625": (4, 12), "taxibj": (4, 2), "human": (4, 3),
-          "kth": (10, 1), "kitticaltech": (10, 3)}
+FRAMES = {"weather_sample": (12, 1), "weather/t2m_5_625": (12, 1), "weather/r_5_625": (12, 1),
+          "weather/tcc_5_625": (12, 1), "weather/uv10_5_625": (12, 2), "weather/mv_4_s6_5_625": (4, 12),
+          "taxibj": (4, 2), "human": (4, 3), "kth": (10, 1), "kitticaltech": (10, 3)}
 
 
 @functools.cache
@@ -124,7 +125,8 @@ def changed(file, base):
     ("structure/SimVP_SVQ_gSTA_bucket.py", "SimVP_SVQ_gSTA.py",
      {"quantizer_kwargs": {"codebook_size": 1280, "hidden_dim": 1280}}),
     ("freeze/SimVP_SVQ_gSTA_frozen_both.py", "SimVP_SVQ_gSTA.py",
-     {"quantizer_kwargs": {"codebook_size": 10_000, "hidden_dim": 128, "learn_codebook": False, "learn_projection": False}}),
+     {"quantizer_kwargs": {"codebook_size": 10_000, "hidden_dim": 128, "learn_codebook": False,
+                           "learn_projection": False}}),
     ("position/SimVP_VQ_gSTA_after.py", "quantizers_1024/SimVP_VQ_gSTA.py", {"quant_position": "after"}),
     ("quantizers/SimVP_LFQ_gSTA.py", "quantizers/SimVP_VQ_gSTA.py", {"quantizer": "lfq"}),
 ])

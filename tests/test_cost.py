@@ -41,10 +41,12 @@ def test_folded_form_adds_the_fold_and_two_small_products():
     settings = {"codebook_size": codes, "hidden_dim": hidden}
     plain = model_cost(SimVP_Model(**sizes), sizes["in_shape"])
     folded = model_cost(SimVP_SVQ_Model(**sizes, quantizer_kwargs=settings), sizes["in_shape"])
-    reference = model_cost(SimVP_SVQ_Model(**sizes, quantizer_kwargs={**settings, "form": "reference"}), sizes["in_shape"])
+    reference = model_cost(SimVP_SVQ_Model(**sizes, quantizer_kwargs={**settings, "form": "reference"}),
+                           sizes["in_shape"])
     assert folded.flops - plain.flops == 2 * tokens * width * hidden + codes * width * (hidden + 1)
     assert reference.flops - plain.flops == tokens * (width * hidden + hidden * codes + codes * width)
-    assert folded.params == reference.params == plain.params + (width + 1) * hidden + (hidden + 1) * codes + codes * width
+    added = (width + 1) * hidden + (hidden + 1) * codes + codes * width
+    assert folded.params == reference.params == plain.params + added
 
 
 class Attention(nn.Module):

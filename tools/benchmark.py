@@ -24,7 +24,7 @@ def create_parser() -> argparse.ArgumentParser:
     shared.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: cpu)")
     shared.add_argument("--threads", type=_positive, default=None, help="CPU threads (default: torch's)")
     shared.add_argument("--csv", type=Path, default=None, metavar="FILE", help="also write the rows as CSV")
-    shared.add_argument("--json", type=Path, default=None, metavar="FILE", help="also write rows and provenance as JSON")
+    shared.add_argument("--json", type=Path, default=None, metavar="FILE", help="also write rows and provenance")
 
     backbone = argparse.ArgumentParser(add_help=False)
     backbone.add_argument("--in_shape", type=_positive, nargs=4, default=None, metavar=("T", "C", "H", "W"))
@@ -54,7 +54,8 @@ def create_parser() -> argparse.ArgumentParser:
     cost.add_argument("--dataname", "-d", nargs="+", default=None, help="only these datasets")
     codebook.add_argument("--sizes", type=_positive, nargs="+", default=[2**k for k in range(6, 15)],
                           help="of the codebook (default: 64 ... 16384)")
-    codebook.add_argument("--time_limit", type=float, default=60.0, metavar="SECONDS", help="for one size (default: 60)")
+    codebook.add_argument("--time_limit", type=float, default=60.0, metavar="SECONDS",
+                          help="for one size (default: 60)")
     codebook.add_argument("--memory_limit", type=float, default=None, metavar="GIB",
                           help="(default: 80 %% of what is free)")
     return parser
@@ -85,7 +86,8 @@ def measure(args):
         return benchmarks.step_table(backbone, codebook_size=args.codebook_size, hidden_dim=args.hidden_dim,
                                      rounds=args.rounds, **batch, **common)
     if args.command == "quantizers":
-        return benchmarks.quantizers_table(backbone, codebook_size=args.codebook_size, rounds=args.rounds, **batch, **common)
+        return benchmarks.quantizers_table(backbone, codebook_size=args.codebook_size, rounds=args.rounds, **batch,
+                                           **common)
     limit = None if args.memory_limit is None else int(args.memory_limit * 2**30)
     return benchmarks.codebook_table(args.sizes, tuple(args.shape), args.rounds, args.time_limit, limit, **common)
 
@@ -105,7 +107,8 @@ def main():
     if args.threads:
         torch.set_num_threads(args.threads)
     if torch.device(args.device).type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"--device {args.device}, but torch sees no GPU. Use --device cpu, or install a torch with CUDA.")
+        raise ValueError(f"--device {args.device}, but torch sees no GPU. Use --device cpu, or install a torch with "
+                         "CUDA.")
     table = measure(args)
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)

@@ -3,8 +3,8 @@
     python tools/sweep.py -d weather_sample -c configs/weather_sample/SimVP_SVQ_gSTA.py \\
         --model_type gSTA swin --quantizer none svq --seed 0 1 2 --baseline quantizer=none
 
-Finished runs are skipped: after an interruption, or with more values, give the same command again. Every other flag goes to
-tools/train.py as it is.
+Finished runs are skipped: after an interruption, or with more values, give the same command again. Every other flag
+goes to tools/train.py as it is.
 """
 
 import argparse
@@ -23,7 +23,7 @@ def create_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
                                      allow_abbrev=False)
     grid = parser.add_argument_group("the grid: every combination of these is a run")
-    grid.add_argument("--config_file", "-c", nargs="+", default=[], metavar="FILE", help="one or more configuration files")
+    grid.add_argument("--config_file", "-c", nargs="+", default=[], metavar="FILE", help="configuration files")
     grid.add_argument("--model_type", nargs="+", default=[], metavar="NAME", help="translators")
     grid.add_argument("--quantizer", nargs="+", default=[], metavar="NAME", help="quantizers; none for no quantizer")
     grid.add_argument("--quant_position", nargs="+", default=[], metavar="NAME", help="before, after, none")

@@ -1,4 +1,4 @@
-"""What the quantizers cost: the measurements behind Table 12, Table 13 and Figure 2 of the paper, and two of this project's.
+"""What the quantizers cost: the measurements behind the paper's Tables 12 and 13 and Figure 2, and two more.
 
 Every function returns a :class:`~openstl_svq.analysis.tables.Table`; ``tools/benchmark.py`` is their command line.
 """
@@ -46,7 +46,8 @@ BACKBONES = (
              "TaxiBJ: Table 12's column is the ConvNeXt translator's, although Table 10 names gSTA for Table 14."),
     Backbone("Human3.6M", "human", (4, 3, 256, 256), "human", "gSTA", ("28.8M", "146.0G", "30.7M", "178.0G")),
     Backbone("KTH", "kth", (10, 1, 128, 128), "kth", "IncepU", ("12.2M", "62.8G", "13.3M", "110.0G")),
-    Backbone("KittiCaltech", "kitticaltech", (10, 3, 128, 160), "kitticaltech", "gSTA", ("15.6M", "96.3G", "16.8M", "156G"),
+    Backbone("KittiCaltech", "kitticaltech", (10, 3, 128, 160), "kitticaltech", "gSTA",
+             ("15.6M", "96.3G", "16.8M", "156G"),
              "KittiCaltech: OpenSTL's own model counts 96.24G too; OpenSTL's and the paper's tables print 96.3G."),
     Backbone("WeatherBench-S r", "weather_r_5_625", (12, 1, 32, 64), "weather/r_5_625", "Swin"),
     Backbone("WeatherBench-S uv10", "weather_uv10_5_625", (12, 2, 32, 64), "weather/uv10_5_625", "Swin"),
@@ -219,9 +220,10 @@ def step_table(backbone=None, batch_size=4, codebook_size=10_000, hidden_dim=128
                      "low": ratio.low, "high": ratio.high, "all_seconds": values})
     columns = {"model": "Model", "seconds": ("Step", milliseconds), "ratio": ("Ratio", ".3f"), "low": ("from", ".3f"),
                "high": ("to", ".3f")}
-    return Table(columns, rows, f"Training step: SimVP({backbone['model_type']}) on {_size(backbone)}, batch {batch_size}", [
-        f"Forward, loss, backward and Adam; {rounds} rounds in turn. Ratio: median of the paired ratios to SimVP without a "
-        "quantizer, with a 95 % interval.",
+    title = f"Training step: SimVP({backbone['model_type']}) on {_size(backbone)}, batch {batch_size}"
+    return Table(columns, rows, title, [
+        f"Forward, loss, backward and Adam; {rounds} rounds in turn.",
+        "Ratio: median of the paired ratios to SimVP without a quantizer, with a 95 % interval.",
         f"SVQ: {codebook_size:,} codes, width {hidden_dim}.",
     ])
 
@@ -249,6 +251,7 @@ def quantizers_table(backbone=None, batch_size=2, codebook_size=1024, rounds=7, 
     """Table 13: every quantizer with one codebook size on one backbone, each as a ratio to no quantizer in this run."""
     backbone = {**WEATHER_S, **(backbone or {})}
     torch.manual_seed(0)
+    as_printed = backbone == WEATHER_S and codebook_size == 1024
     rows, steps = [], {}
     for label, name, settings, printed in _SAME_SIZE:
         if progress:
@@ -258,7 +261,8 @@ def quantizers_table(backbone=None, batch_size=2, codebook_size=1024, rounds=7, 
         model = SimVP_SVQ_Model(**backbone, **choice)
         cost = model_cost(model, backbone["in_shape"])
         steps[label] = TrainingStep(model, backbone["in_shape"], batch_size, device)
-        rows.append({"quantizer": label, "params": cost.params, "flops": cost.flops, "flops_printed": printed})
+        rows.append({"quantizer": label, "params": cost.params, "flops": cost.flops,
+                     **({"flops_printed": printed} if as_printed else {})})
     training = time_in_turn(steps, rounds, device, progress=progress)
     inference = time_in_turn({k: s.forecast for k, s in steps.items()}, 2 * rounds, device, progress=progress)
 
@@ -271,37 +275,39 @@ def quantizers_table(backbone=None, batch_size=2, codebook_size=1024, rounds=7, 
         step, forecast = (paired_ratio(v[label], v[baseline]) for v in (training, inference))
         row |= {"fps": 1 / statistics.median(inference[label]), "fps_ratio": 1 / forecast.median,
                 "step_seconds": statistics.median(training[label]), "step_ratio": step.median, "step_low": step.low,
-                "step_high": step.high, "memory": peak_memory(steps[label], device)}
+                "step_high": step.high, "step_text": str(step), "memory": peak_memory(steps[label], device)}
     for row in rows:
         row |= {f"{key}_ratio": row[key] / rows[0][key] for key in ("params", "flops", "memory")}
     columns = {
-        "quantizer": "Quantizer", "params": ("Parameters", mega), "params_ratio": ("", times),
-        "flops": ("FLOPs", giga), "flops_ratio": ("", times), "flops_printed": "Table 13",
-        "fps": ("Forecasts/s", ".2f"), "fps_ratio": ("", times),
-        "step_seconds": ("Training step", milliseconds), "step_ratio": ("", times), "step_low": ("from", times),
-        "step_high": ("to", times), "memory": ("Peak memory", mebibytes), "memory_ratio": ("", times),
+        "quantizer": "Quantizer", "params": ("Parameters", mega), "params_ratio": ("ratio", times),
+        "flops": ("FLOPs", giga), "flops_printed": "Table 13", "flops_ratio": ("ratio", times),
+        "fps": ("Forecasts/s", ".2f"), "fps_ratio": ("ratio", times),
+        "step_seconds": ("Training step", milliseconds), "step_text": "ratio, 95 % interval",
+        "memory": ("Peak memory", mebibytes), "memory_ratio": ("ratio", times),
     }
-    return Table(columns, rows,
-                 f"Quantizers with {codebook_size:,} codes on SimVP({backbone['model_type']}), {_size(backbone)} (Table 13)", [
-        "Beside each figure its ratio to no quantizer; those of times are medians of paired ratios, the step's with a 95 % "
-        "interval.",
-        f"Training step and its peak memory at batch {batch_size}, {rounds} rounds in turn; forecasts and FLOPs at batch 1. "
-        "Codebooks that are moving averages are no parameters.",
-        "Table 13's FLOPs of SVQ are those of the reference form; the others here are folded.",
-    ])
+    if not as_printed:
+        del columns["flops_printed"]
+    return Table(
+        columns, rows,
+        f"Quantizers with {codebook_size:,} codes on SimVP({backbone['model_type']}), {_size(backbone)} (Table 13)",
+        ["Ratios are to no quantizer in this run; those of times are medians of paired ratios.",
+         f"Training step and its peak memory: batch {batch_size}, {rounds} rounds in turn. The rest: batch 1.",
+         "SVQ is folded where it does not say reference form, which is what Table 13 counts in both rows of SVQ.",
+         "Codebooks that are moving averages are not parameters."])
 
 
 # Figure 2
 
-CODEBOOK_FORMS = {"svq_raw": ("svq_raw", {}), "svq reference": ("svq", {"form": "reference"}), "svq folded": ("svq", {})}
+CODEBOOK_FORMS = {"svq_raw": ("svq_raw", {}), "svq reference": ("svq", {"form": "reference"}),
+                  "svq folded": ("svq", {})}
 
 
 def codebook_table(sizes=tuple(2**k for k in range(6, 15)), shape=(12, 32, 16, 32), rounds=3, time_limit=60.0,
                    memory_limit=None, device="cpu", progress: Progress = None) -> Table:
     """Figure 2: FLOPs and time (forward and backward) of the quantizer alone against the size of its codebook.
 
-    Each method runs in a process of its own, from the smallest codebook up. Running out of memory or of time is a result:
-    it is noted, and the larger codebooks of that method are not tried.
+    Each method runs in a process of its own, from the smallest codebook up. Running out of memory or of time is a
+    result: it is noted, and the larger codebooks of that method are not tried.
 
     Args:
         shape: ``(N, C', H, W)`` of the latent; by default one input of WeatherBench-S.
@@ -314,36 +320,37 @@ def codebook_table(sizes=tuple(2**k for k in range(6, 15)), shape=(12, 32, 16, 3
     rows = [{"codes": size} for size in sorted(sizes)]
     for label, (name, settings) in CODEBOOK_FORMS.items():
         key = label.replace(" ", "_")
-        task = (name, settings, shape, rounds, str(device), memory_limit)
         failed = ""
-        with _Worker(_measure_codebook, task) as worker:
+        with _Worker(_measure_codebook, (name, settings, shape, rounds, str(device), memory_limit)) as worker:
             for row in rows:
                 if progress:
                     progress(f"{label}, {row['codes']:,} codes")
-                if not failed:
-                    answer = worker.ask(row["codes"], time_limit)
-                    failed = answer if isinstance(answer, str) else ""
-                    row[f"{key}_result"] = failed or "ok"
-                    row |= {} if failed else {f"{key}_{k}": v for k, v in answer.items()}
+                row[f"{key}_flops"] = _quantizer_flops(name, settings, shape, row["codes"])
+                answer = f"not tried ({failed})" if failed else worker.ask(row["codes"], time_limit)
+                if isinstance(answer, str):
+                    failed = failed or answer
+                    row[f"{key}_result"] = answer
                 else:
-                    row[f"{key}_result"] = f"not tried ({failed})"
-    return _codebook_table(rows, shape, rounds, time_limit, memory_limit)
+                    row |= {f"{key}_{k}": v for k, v in answer.items()}
+                    row[f"{key}_result"] = milliseconds(answer["seconds"])
 
-
-def _codebook_table(rows, shape, rounds, time_limit, memory_limit) -> Table:
     columns: dict = {"codes": ("Codes", ",")}
     for label in CODEBOOK_FORMS:
         key = label.replace(" ", "_")
-        columns |= {f"{key}_flops": (f"{label}: FLOPs", giga), f"{key}_shown": "time", f"{key}_memory": ("memory", mebibytes)}
-        for row in rows:
-            seconds = row.get(f"{key}_seconds")
-            row[f"{key}_shown"] = row[f"{key}_result"] if seconds is None else milliseconds(seconds)
+        columns |= {f"{key}_flops": (f"{label}: FLOPs", giga), f"{key}_result": "time",
+                    f"{key}_memory": ("memory", mebibytes)}
     n, c, h, w = shape
-    limit = "" if memory_limit is None else f" and {memory_limit / 2**30:.1f} GiB"
+    limit = "" if memory_limit is None else f", {memory_limit / 2**30:.1f} GiB"
     return Table(columns, rows, f"Cost against the size of the codebook, latent {n} x {c} x {h} x {w} (Figure 2)", [
         f"FLOPs of the forward pass; time and peak memory of forward and backward, median of {rounds} runs.",
-        f"Limits: {time_limit:g} s for one size{limit}. Larger codebooks than the first that fails are not tried.",
+        f"Limits: {time_limit:g} s for one size{limit}. After a method's first failure larger sizes are not tried.",
     ])
+
+
+def _quantizer_flops(name, settings, shape, codebook_size) -> int:
+    with torch.device("meta"):  # shapes are enough, so no size is too large to count
+        quantizer = build_quantizer(name, shape[1], codebook_size=codebook_size, **settings)
+        return model_cost(_Quantized(quantizer), torch.empty(shape)).flops
 
 
 class _Worker:
@@ -402,9 +409,7 @@ def _measure_codebook(connection, name, settings, shape, rounds, device, memory_
             seconds = time_in_turn({"call": call}, rounds, device)["call"]
             quantizer.zero_grad()
             latent.grad = None
-            memory = peak_memory(call, device)
-            flops = model_cost(_Quantized(quantizer), latent.detach()).flops
-            connection.send({"flops": flops, "seconds": statistics.median(seconds), "memory": memory})
+            connection.send({"seconds": statistics.median(seconds), "memory": peak_memory(call, device)})
         except Exception as error:  # whatever it is, the other process is to say it
             connection.send("out of memory" if out_of_memory(error) else error)
 
@@ -421,7 +426,7 @@ class _Quantized(nn.Module):
 
 
 def _limit_memory(limit: int) -> None:
-    """Lets an allocation beyond ``limit`` bytes fail, where the system can: better than being killed, or another process."""
+    """Lets an allocation beyond ``limit`` bytes fail, where the system can: better than a process killed."""
     try:
         import resource
         with open("/proc/self/statm", encoding="ascii") as file:

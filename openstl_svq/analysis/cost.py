@@ -15,8 +15,8 @@ class ModelCost:
     """What one forecast costs.
 
     Attributes:
-        params: entries of all parameters, frozen ones too. Buffers, such as a codebook kept as a moving average, are not
-            parameters.
+        params: entries of all parameters, frozen ones too. Buffers, such as a codebook kept as a moving average, are
+            not parameters.
         flops: multiply-adds of one forward pass, each counted as one.
         skipped: how often each operation that counts as 0 was called (activations, softmax, sums, pooling, ...).
     """
@@ -33,21 +33,21 @@ def count_parameters(model: nn.Module) -> int:
 def model_cost(model: nn.Module, inputs: Sequence[int] | Tensor | tuple[Tensor, ...]) -> ModelCost:
     """Counts with fvcore, at batch 1 and in evaluation mode, as OpenSTL does for its published tables.
 
-    A copy of the model is measured: the model's own weights, buffers, hooks and training flag, and torch's random state,
-    are as before.
+    A copy of the model is measured: the model's own weights, buffers, hooks and training flag, and torch's random
+    state, are as before.
 
     Attention counts the same whether torch fuses it or not: as its two matrix products. (fvcore alone counts fused
     attention as 0; the published figures are those of plain attention.)
 
     Args:
         model: any module; its device is used.
-        inputs: shape ``(T, C, H, W)`` of one input, or the input itself with its batch axis (a tuple for several inputs).
+        inputs: shape ``(T, C, H, W)`` of one input, or the input itself with its batch axis (a tuple for several).
 
     Raises:
         ValueError: a shape that is not made of positive integers.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # fvcore scripts its loss functions on import, with an API that torch deprecates
+        warnings.simplefilter("ignore")  # on import fvcore scripts its losses, with an API that torch deprecates
         from fvcore.nn import FlopCountAnalysis
 
     device = next((t.device for t in (*model.parameters(), *model.buffers())), torch.device("cpu"))
@@ -73,7 +73,8 @@ def _example(inputs, device):
     if inputs and all(isinstance(v, Tensor) for v in inputs):
         return tuple(v.to(device) for v in inputs)
     if not inputs or not all(isinstance(n, int) and n > 0 for n in inputs):
-        raise ValueError(f"the cost needs one input's shape (T, C, H, W) in positive integers, or a tensor; got {inputs!r}.")
+        raise ValueError(
+            f"the cost needs one input's shape (T, C, H, W) in positive integers, or a tensor; got {inputs!r}.")
     return torch.ones(1, *inputs, device=device)
 
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 
 def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
-    """Two of the values that enclose the median of their distribution, whatever that is, with this confidence.
+    """Two of the values, which enclose the median of their distribution with this confidence, whatever it is.
 
-    The j-th from either end, where ``j + 1`` is the largest number with ``P(Binomial(n, 1/2) <= j) <= (1 - confidence) / 2``.
-    Too few values for the confidence (fewer than 6 for 95 %) give their whole range.
+    As many values are left out at either end as ``j``, the largest number with
+    ``P(Binomial(n, 1/2) <= j) <= (1 - confidence) / 2``. Too few values for the confidence (fewer than 6 for 95 %) give
+    their whole range.
     """
     ordered, n = sorted(values), len(values)
     left_out, below = -1, 0.0

@@ -28,7 +28,7 @@ class Table:
 
     def markdown(self) -> str:
         heads = [c if isinstance(c, str) else c[0] for c in self.columns.values()]
-        cells = [heads] + [[self._cell(row.get(key), column) for key, column in self.columns.items()] for row in self.rows]
+        cells = [heads, *([self._cell(row.get(k), column) for k, column in self.columns.items()] for row in self.rows)]
         widths = [max(3, *(len(row[i]) for row in cells)) for i in range(len(heads))]
         right = [all(_is_number(row.get(key)) for row in self.rows) for key in self.columns]
 
@@ -72,10 +72,11 @@ def provenance(device="cpu") -> dict:
     from .. import __version__
     from ..host import describe
 
-    versions = {"openstl_svq": __version__, "torch": torch.__version__, "python": platform.python_version()}
     device = torch.device(device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-    return {**versions, "host": f"{describe().name} {describe().version}", "device": f"{device} ({name})", "threads": torch.get_num_threads(),
+    return {"openstl_svq": __version__, "torch": torch.__version__, "python": platform.python_version(),
+            "host": f"{describe().name} {describe().version}", "device": f"{device} ({name})",
+            "threads": torch.get_num_threads(),
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()}
 
 

@@ -1,0 +1,208 @@
+"""The benchmarks at small sizes: what they count, how they fail, what they print."""
+
+import csv
+import json
+import os
+import runpy
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import answers
+import pytest
+import torch
+
+from openstl_svq.analysis import benchmarks
+from openstl_svq.analysis.stats import mean_interval, median_interval, student_t
+from openstl_svq.analysis.tables import Table
+from openstl_svq.analysis.timing import out_of_memory, paired_ratio, peak_memory, time_in_turn
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = {"in_shape": (2, 1, 16, 16), "hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2}
+
+
+# statistics
+
+@pytest.mark.parametrize("degrees, confidence, t", [  # printed tables of Student's t
+    (1, 0.95, 12.706205), (2, 0.95, 4.302653), (3, 0.99, 5.840909), (4, 0.9, 2.131847), (29, 0.95, 2.045230),
+    (120, 0.99, 2.617421)])
+def test_student_t(degrees, confidence, t):
+    assert student_t(degrees, confidence) == pytest.approx(t, abs=1e-6)
+
+
+def test_mean_interval():
+    mean, half = mean_interval([1.0, 2.0, 3.0])
+    assert mean == 2.0 and half == pytest.approx(4.302653 / 3**0.5, abs=1e-6)
+    assert mean_interval([5.0])[0] == 5.0 and mean_interval([5.0])[1] != mean_interval([5.0])[1]
+
+
+@pytest.mark.parametrize("n, left_out", [(1, 0), (5, 0), (6, 0), (8, 0), (9, 1), (12, 2), (20, 5)])  # sign test, 95 %
+def test_median_interval(n, left_out):
+    assert median_interval(list(range(n))[::-1]) == (left_out, n - 1 - left_out)
+
+
+def test_paired_ratio():
+    ratio = paired_ratio([2.0, 9.0, 8.0], [1.0, 3.0, 2.0])
+    assert (ratio.median, ratio.low, ratio.high, ratio.pairs) == (3.0, 2.0, 4.0, 3)
+    assert str(ratio) == "3.000 (2.000 to 4.000)"
+    with pytest.raises(ValueError, match="paired values"):
+        paired_ratio([1.0], [1.0, 2.0])
+
+
+# time and memory
+
+def test_functions_are_called_in_turn():
+    calls = []
+    seconds = time_in_turn({name: lambda name=name: calls.append(name) for name in "abc"}, rounds=3, warmup=1)
+    rounds = ["".join(calls[i:i + 3]) for i in range(0, 12, 3)]
+    assert all(sorted(r) == ["a", "b", "c"] for r in rounds) and {r[0] for r in rounds[1:]} == {"a", "b", "c"}
+    assert all(len(values) == 3 for values in seconds.values())
+
+
+def test_peak_memory_is_that_of_the_worst_moment():
+    def function():
+        held = torch.empty(2**20)  # 4 MiB
+        for _ in range(3):
+            torch.empty(2**21)  # 8 MiB, one after another
+        return held
+
+    held_before = torch.empty(2**22)
+    assert peak_memory(function) == 12 * 2**20
+    del held_before
+
+
+@pytest.mark.parametrize("error, answer", [
+    (MemoryError(), True), (torch.OutOfMemoryError("CUDA out of memory"), True), (RuntimeError("shapes differ"), False),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."), True),
+    (ValueError("the weights of 9 tokens need 99.0 GiB on cpu, 1.0 GiB are free: use a smaller codebook"), True)])
+def test_out_of_memory(error, answer):
+    assert out_of_memory(error) is answer
+
+
+def test_the_quantizers_own_refusal_counts_as_out_of_memory():
+    from openstl_svq.quantizers.memory import require_memory
+    with pytest.raises(ValueError) as refusal:
+        require_memory(2**60, 2, "cpu", "a table", "size", "Use less.")
+    assert out_of_memory(refusal.value)
+
+
+# the tables
+
+def test_quantizer_table():
+    table = benchmarks.quantizer_table((8, 8, 8, 8), codebook_size=2000, hidden_dim=16, rounds=2)
+    reference, folded = table.rows
+    assert (reference["form"], folded["form"]) == ("reference", "folded")
+    weights = 4 * 512 * 2000  # bytes of the weights of 512 tokens, and of their gradient
+    assert reference["memory"] >= 2 * weights > 4 * folded["memory"]
+    assert folded["memory_ratio"] == reference["memory"] / folded["memory"] and reference["memory_ratio"] == 1
+    assert reference["seconds"] == statistics.median(reference["all_seconds"])
+    difference = float(table.notes[-1].split(": ")[-1].rstrip("."))
+    assert 0 < difference < 1e-5
+
+
+def test_step_table():
+    table = benchmarks.step_table(SMALL, batch_size=1, codebook_size=32, rounds=2)
+    assert [row["model"] for row in table.rows] == ["SimVP", "SimVP+SVQ, folded"]
+    assert table.rows[0]["ratio"] == 1 and table.rows[1]["low"] <= table.rows[1]["ratio"] <= table.rows[1]["high"]
+
+
+def test_training_step_trains_and_forecasts():
+    from openstl_svq.models import SimVP_SVQ_Model
+    torch.manual_seed(0)
+    model = SimVP_SVQ_Model(**SMALL, quantizer_kwargs={"codebook_size": 32})
+    step = benchmarks.TrainingStep(model, SMALL["in_shape"], batch_size=2)
+    before = {k: v.clone() for k, v in step.model.named_parameters()}
+    step()
+    assert step.model.training and all(not torch.equal(v, before[k]) for k, v in step.model.quantizer.named_parameters(
+        prefix="quantizer"))
+    step.forecast()
+    assert not step.model.training
+
+
+def test_quantizers_table():
+    table = benchmarks.quantizers_table(SMALL, batch_size=1, codebook_size=16, rounds=1)
+    rows = {row["quantizer"]: row for row in table.rows}
+    assert set(rows) >= {"no quantizer", "VQ", "Residual VQ", "Multi-headed VQ", "SVQ (frozen)", "SVQ (learnable)"}
+    for key in ("params", "flops", "fps", "step", "memory"):
+        assert rows["no quantizer"][f"{key}_ratio"] == 1
+    # Table 13's arithmetic: a distance to every code per token, eight times for eight quantizers
+    tokens, width, codes = 2 * 8 * 8, 8, 16
+    plain = rows["no quantizer"]["flops"]
+    distances = pytest.approx(tokens * width * codes, rel=1e-3)  # fvcore reads a rounded figure where einsum is used
+    assert rows["VQ"]["flops"] - plain == distances
+    assert (rows["Residual VQ"]["flops"] - plain) / 8 == distances
+    products = width * 16 + 16 * codes + codes * width
+    assert rows["SVQ (learnable), reference form"]["flops"] - plain == tokens * products
+    assert rows["SVQ (learnable)"]["params"] == rows["SVQ (frozen)"]["params"]
+    assert "Table 13" not in table.markdown().splitlines()[2], "printed figures belong to the printed size"
+
+
+def test_codebook_table_takes_failures_as_results(monkeypatch):
+    monkeypatch.delitem(benchmarks.CODEBOOK_FORMS, "svq folded")  # a process less
+    table = benchmarks.codebook_table(sizes=(512, 16, 2**15), shape=(2, 8, 8, 8), rounds=1, time_limit=60,
+                                      memory_limit=30 * 2**20)
+    small, middle, large = table.rows
+    tokens, width, codes = 128, 8, 2**15
+    assert large["svq_reference_flops"] == tokens * (width * 128 + 128 * codes + codes * width)
+    assert [row["codes"] for row in table.rows] == [16, 512, codes]
+    assert small["svq_raw_seconds"] > 0 and small["svq_raw_memory"] > 0
+    assert large["svq_raw_result"] == large["svq_reference_result"] == "out of memory"
+    assert "svq_raw_seconds" not in large and large["svq_raw_flops"] > large["svq_reference_flops"]
+
+
+@pytest.mark.parametrize("question, answer", [("echo", "echo"), ("sleep", "over 0.2 s"), ("die", "out of memory"),
+                                              ("crash", "process ended with status 3")])
+def test_a_worker_that_fails_answers_too(question, answer):
+    with benchmarks._Worker(answers.answer, ()) as worker:
+        assert worker.ask(question, 0.2 if question == "sleep" else 60) == answer
+
+
+def test_a_worker_that_raises():
+    with benchmarks._Worker(answers.answer, ()) as worker, pytest.raises(ValueError, match="no such thing"):
+        worker.ask("raise", 60)
+
+
+def test_markdown_and_csv_of_a_table():
+    table = Table({"name": "Name", "value": ("Value", ".1f"), "gone": "Gone"},
+                  [{"name": "a", "value": 1.25, "more": [1]}, {"name": "bb", "value": float("nan"), "gone": 2}],
+                  "Title", ["Note."])
+    assert table.markdown() == """**Title**
+
+| Name | Value | Gone |
+|------|------:|-----:|
+| a    |   1.2 |    – |
+| bb   |     – |    2 |
+
+- Note."""
+    assert table.csv().splitlines() == ["name,value,gone", "a,1.25,", "bb,nan,2"]
+    assert json.loads(table.json(torch="2"))["rows"][0]["more"] == [1]
+
+
+# the command line
+
+def test_command_line_writes_tables_with_provenance(tmp_path):
+    words = ["cost", "-d", "taxibj", "--csv", tmp_path / "a" / "t.csv", "--json", tmp_path / "t.json"]
+    result = subprocess.run([sys.executable, "tools/benchmark.py", *map(str, words)], cwd=ROOT, capture_output=True,
+                            text=True, env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("**Parameters and FLOPs (Table 12)**")
+    assert f"torch {torch.__version__}" in result.stdout
+    rows = list(csv.DictReader((tmp_path / "a" / "t.csv").open()))
+    assert [r["translator"] for r in rows] == ["ConvNeXt", "gSTA"] and rows[0]["agrees"] == "yes"
+    record = json.loads((tmp_path / "t.json").read_text())
+    assert record["command"].startswith("tools/benchmark.py cost -d taxibj") and record["threads"] == 1
+    assert record["rows"][0]["reference_flops"] == 3_721_756_672
+
+
+@pytest.mark.parametrize("words, message", [
+    (["cost", "-d", "taxi"], "Did you mean 'taxibj'"),
+    (["step", "--model_type", "gsta2", "--in_shape", "2", "1", "16", "16"], "gsta2"),
+    (["quantizer", "--device", "cuda"], "Use --device cpu"),
+    (["quantizer", "--rounds", "0"], "must be 1 or more"), (["quantiser"], "invalid choice")])
+@pytest.mark.skipif(torch.cuda.is_available(), reason="one of the errors is a missing GPU")
+def test_command_line_errors(words, message, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["tools/benchmark.py", *words])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(ROOT / "tools" / "benchmark.py"), run_name="__main__")
+    assert message in f"{end.value} {capsys.readouterr().err}"
