@@ -267,6 +267,41 @@ def test_fix_phydnet_ddp(stand_in):
     assert PhyDNet.model.state_dict() == {}  # the model is not registered in itself
 
 
+def test_fix_device(stand_in):
+    def schedule_sampling(args):
+        return torch.zeros(1).to(args.device)
+
+    class PredRNN(pl.LightningModule):
+        def __init__(self, **args):
+            super().__init__()
+            self.save_hyperparameters()
+
+        def training_step(self, batch, batch_idx):
+            return schedule_sampling(self.hparams)
+
+    class MAU(PredRNN):
+        def training_step(self, batch, batch_idx):
+            return schedule_sampling(self.hparams)
+
+    class Cell(nn.Module):
+        def __init__(self, device):
+            super().__init__()
+            self.weight, self.device = nn.Parameter(torch.zeros(1)), device
+
+    stand_in("utils.predrnn_utils", schedule_sampling=schedule_sampling)
+    stand_in("methods.predrnn", PredRNN=PredRNN)
+    stand_in("methods.mau", MAU=MAU)
+    stand_in("modules.phydnet_modules", PhyCell=Cell, PhyD_ConvLSTM=type("PhyD_ConvLSTM", (Cell,), {}))
+    with pytest.raises(RuntimeError):
+        PredRNN(device="no_such_device").training_step(None, 0)
+    applied("device")
+    for method_class in (PredRNN, MAU):
+        method = method_class(device="no_such_device")
+        assert method.training_step(None, 0).device.type == method.hparams.device == "cpu"
+    assert Cell("no_such_device").device == torch.device("cpu")
+    assert Cell("no_such_device").to("meta").device == torch.device("meta")
+
+
 def test_fix_sampling_resume(stand_in):
     class PredRNN(pl.LightningModule):
         __module__ = "openstl.methods.predrnn"

@@ -211,6 +211,26 @@ def _phydnet_apply():
     _openstl("models.phydnet_model").PhyDNet_Model.module = property(lambda self: self)
 
 
+def _device_needed():
+    return _reads(_openstl("utils.predrnn_utils").schedule_sampling, "device") and not hasattr(
+        _openstl("methods.predrnn").PredRNN.training_step, "__wrapped__")
+
+
+def _device_apply():
+    for method_class in (_openstl("methods.predrnn").PredRNN, _openstl("methods.mau").MAU):
+        method_class.training_step = _with_own_device(method_class.training_step)
+    for cell in (_openstl("modules.phydnet_modules").PhyCell, _openstl("modules.phydnet_modules").PhyD_ConvLSTM):
+        cell.device = property(lambda self: next(self.parameters()).device, lambda self, value: None)
+
+
+def _with_own_device(training_step):
+    @functools.wraps(training_step)
+    def on_own_device(self, batch, batch_idx):
+        self.hparams.device = self.device.type
+        return training_step(self, batch, batch_idx)
+    return on_own_device
+
+
 def _sampling_needed():
     return not _accepts_hook(_openstl("methods.predrnn").PredRNN, "on_save_checkpoint")
 
@@ -407,6 +427,8 @@ FIXES = (
         _e3dlstm_needed, _e3dlstm_apply),
     Fix("phydnet_ddp", "method phydnet with --dist: unwraps a model that Lightning does not wrap",
         _phydnet_needed, _phydnet_apply),
+    Fix("device", "methods phydnet, mau and those of the PredRNN family: tensors go to the configuration's device, which is cuda "
+        "unless said otherwise, not to Lightning's", _device_needed, _device_apply),
     Fix("sampling_resume", "methods of the PredRNN family: the state of scheduled sampling is not in the checkpoint, so a "
         "resumed run differs", _sampling_needed, _sampling_apply),
     Fix("loader_without_workers", "--num_workers 0: persistent workers are always asked for", _loader_needed, _loader_apply),
