@@ -71,7 +71,8 @@ class LibraryQuantizer(Quantizer):
 
     Attributes:
         library: the module of vector-quantize-pytorch.
-        codebook_size: codes per codebook; a tuple where they differ; None if the library does not say.
+        codebook_size: codes per codebook; a tuple where they differ; None if the class does not say, and then the share
+            of codes in use is that among the codes up to the largest seen.
 
     Raises:
         ImportError: vector-quantize-pytorch is not installed.
@@ -139,7 +140,7 @@ class LibraryQuantizer(Quantizer):
     def _sizes(self, slots: int) -> list[int]:
         """The number of codes of each slot; slots of one quantizer stand together."""
         sizes = self.codebook_size if isinstance(self.codebook_size, tuple) else (self.codebook_size,)
-        return [size for size in sizes for _ in range(slots // len(sizes))]
+        return [size or 0 for size in sizes for _ in range(slots // len(sizes))]
 
     def check_memory(self, tokens: int) -> None:
         if self.training and self._bytes_per_token_and_code:
