@@ -254,7 +254,8 @@ def write_hkl(folder, split, images, sources, layout="hickle 2"):
         else:
             group = file.create_group("data")
             for k, source in enumerate(sources):
-                group.create_dataset(f"data{k}", data=source)
+                group.create_dataset(f"data{k}", data=np.frombuffer(source.encode(), "S1")[None])
+            file.create_dataset("hickle_types_table/0", data=np.array([[b"x"]]))
 
 
 def write_seq(path, images):

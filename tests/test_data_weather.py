@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from openstl_svq.data.netcdf import VARIABLES, WEATHERBENCH_GRID, write_file
 from openstl_svq.host.builtin.datasets import BaseDataModule, cache, dataset_parameters, load_data
-from openstl_svq.host.builtin.datasets.dataloader_weather import _unbroken
 from openstl_svq.host.builtin.datasets.frames import ArrayFrames, FileFrames, channel_statistics
+from openstl_svq.host.builtin.datasets.times import segments
+from openstl_svq.host.builtin.datasets.windows import unbroken
 
 PARITY = json.loads((Path(__file__).parent / "parity" / "weather_windows.json").read_text())
 T2M, MV, R = "weather_t2m_5_625", "weather_mv_4_4_s6_5_625", "weather_r_5_625"
@@ -231,7 +232,7 @@ def test_augmentation_changes_training_windows_alone(hourly_root):
 def test_unbroken_windows_are_all_and_only_those_without_a_gap(gaps, steps_in, steps_out):
     times = np.datetime64("2000", "h") + np.concatenate([[0], np.cumsum(gaps)]).astype("timedelta64[h]")
     idx_in, idx_out = np.arange(1 - steps_in, 1), np.arange(1, steps_out + 1)
-    found = set(_unbroken(times, np.timedelta64(1, "h"), idx_in, idx_out).tolist())
+    found = set(unbroken(segments(times, np.timedelta64(1, "h")), idx_in, idx_out).tolist())
     length = steps_in + steps_out
     expected = {s + steps_in - 1 for s in range(len(times) - length + 1) if times[s + length - 1] - times[s] ==
                 np.timedelta64(length - 1, "h")}

@@ -117,15 +117,22 @@ class _HklImages(ArrayFrames):
 def _hkl_list(path) -> list[str]:
     with _hdf5(path) as file:
         found = _datasets(file)
-        values = [v for one in found for v in np.atleast_1d(one[()])]
+        # One array of strings, a scalar for each, or, since hickle 4, an array (1, n) of characters for each.
+        values = [v for one in found
+                  for v in ([one[()].tobytes()] if one.dtype == "S1" and one.ndim == 2 else np.atleast_1d(one[()]))]
     return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
 
 
-def _datasets(group) -> list:
-    """All arrays in an HDF5 file, in the order of the numbers in their names."""
+def _datasets(file) -> list:
+    """The data arrays in a hickle file of any version, in the order of the numbers in their names."""
     import h5py
     found = []
-    group.visititems(lambda name, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
+
+    def visit(name, item):
+        if name.startswith("data") and isinstance(item, h5py.Dataset):
+            found.append(item)
+
+    file.visititems(visit)
     return sorted(found, key=lambda item: [int(n) for n in re.findall(r"\d+", item.name)])
 
 
@@ -157,9 +164,9 @@ def _caltech(folder, length, size):
         raise FileNotFoundError(f"kitticaltech: no {folder}/<set>/*.seq and no data_cache.npy there.")
     key = fingerprint(videos)
     counts = np.load(cached_file(lambda: (np.array([len(_frame_offsets(path)) // _EVERY]) for path in videos), (len(videos),),
-                                 np.int64, beside=folder, name="caltech_counts", key=key))
+                                 np.int64, beside=folder.parent, name="caltech_counts", key=key))
     shape = (counts.sum(), *size, 3)
-    path = cached_file(lambda: (frame for video in videos for frame in _decode(video, size)), shape, np.uint8, beside=folder,
+    path = cached_file(lambda: (frame for video in videos for frame in _decode(video, size)), shape, np.uint8, beside=folder.parent,
                        name="caltech", key=key)
     return FileFrames(path, from_images), sliding(np.repeat(np.arange(len(videos)), counts), length, np.full(shape[0], length))
 

@@ -10,12 +10,12 @@ from ....data.netcdf import VARIABLES
 from ....data.sample import sample_root
 from .cache import at_hand, cached_statistics, fingerprint
 from .dataset_constant import dataset_parameters
-from .windows import CropAndFlip, WindowDataset
+from .times import SPLITS, period, refuse_overlap, segments
+from .windows import CropAndFlip, WindowDataset, unbroken
 
 # data_name -> variables, which become channels in this order
 GROUPS = {**{name: [name] for name in VARIABLES}, "uv10": ["u10", "v10"], "mv": ["r", "t", "u", "v"]}
 _RESOLUTIONS = ("5_625", "2_8125", "1_40625")
-_SPLITS = ("train_time", "val_time", "test_time")
 
 
 def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> list[WindowDataset]:
@@ -55,16 +55,16 @@ def _strict(dataname, folder, variables, config, described, augment):
         if config.get(key) != dataset_parameters[dataname].get(key):
             raise ValueError(f"{key} is read with --protocol openstl only; strict windows are {config['pre_seq_length']} "
                              f"steps in and {config['aft_seq_length']} out, one after the other.")
-    _refuse_overlap(config)
+    refuse_overlap(config)
     variables = [v.ascending() for v in variables]
     idx_in = np.arange(1 - config["pre_seq_length"], 1)
     idx_out = np.arange(1, config["aft_seq_length"] + 1)
     datasets, statistics = [], None
-    for split in _SPLITS:
+    for split in SPLITS:
         times = _times_within(variables, config[split], split, complete=True)
         spacing = _spacing(times, config.get("step", 1), dataname)
         times = times[(times - times[0]) % spacing == np.timedelta64(0)]
-        anchors = _unbroken(times, spacing, idx_in, idx_out)
+        anchors = unbroken(segments(times, spacing), idx_in, idx_out)
         if not len(anchors):
             raise ValueError(f"{dataname}: {split} {config[split]} has {len(times)} steps of {spacing.astype(int) // 60:g} h "
                              f"and no {len(idx_in)} + {len(idx_out)} of them in a row, which one window needs. "
@@ -214,32 +214,9 @@ def _same_grid(variables, in_shape, dataname):
 # ---- time ----
 
 
-def _period(bounds, split):
-    """``['2010', '2015']`` or dates -> first moment, first moment after, and the unit that was spoken of."""
-    try:
-        first, last = (np.datetime64(str(b)) for b in bounds)
-        if np.isnat(first) or np.isnat(last):
-            raise ValueError
-    except (TypeError, ValueError):
-        raise ValueError(f"{split} must be two years or dates, as in ['2010', '2015'] or ['2019-03-01', '2019-03-23'], got "
-                         f"{bounds!r}.") from None
-    begin, end = first.astype("datetime64[m]"), (last + 1).astype("datetime64[m]")
-    if end <= begin:
-        raise ValueError(f"{split} {bounds!r} ends before it begins.")
-    return begin, end, last.dtype
-
-
-def _refuse_overlap(config):
-    spans = {split: _period(config[split], split)[:2] for split in _SPLITS}
-    for a, b in (("train_time", "val_time"), ("train_time", "test_time"), ("val_time", "test_time")):
-        if spans[a][0] < spans[b][1] and spans[b][0] < spans[a][1]:
-            raise ValueError(f"{a} {config[a]} and {b} {config[b]} overlap: scores on data that were trained on say nothing. "
-                             "Part them (or, to do as OpenSTL does, --protocol openstl).")
-
-
 def _times_within(variables, bounds, split, complete=False):
     """The steps of a split, which all variables must share; with ``complete``, in every year (month, day) of it."""
-    begin, end, unit = _period(bounds, split)
+    begin, end, unit = period(bounds, split)
     chosen = [v.times[(v.times >= begin) & (v.times < end)] for v in variables]
     first = variables[0]
     for variable, times in zip(variables[1:], chosen[1:]):
@@ -271,13 +248,6 @@ def _spacing(times, step, dataname):
     if wanted % native:
         raise ValueError(f"{dataname} takes a frame every {step} h, and the files have one every {native.astype(int) / 60:g} h.")
     return wanted
-
-
-def _unbroken(times, spacing, idx_in, idx_out):
-    """Anchors of the windows whose steps are all one ``spacing`` apart."""
-    segment = np.concatenate([[0], np.cumsum(np.diff(times) != spacing)])
-    anchors = np.arange(-idx_in[0], len(times) - idx_out[-1])
-    return anchors[segment[anchors + idx_in[0]] == segment[anchors + idx_out[-1]]]
 
 
 # ---- values ----

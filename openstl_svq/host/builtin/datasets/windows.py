@@ -68,6 +68,16 @@ class WindowDataset(Dataset):
         return values if isinstance(mean, float) and (mean, std) == (0.0, 1.0) else (values - mean) / std
 
 
+def unbroken(segment: np.ndarray, idx_in, idx_out) -> np.ndarray:
+    """Anchors of all windows that lie within one segment.
+
+    Args:
+        segment: id of the stretch without a gap that each frame belongs to, ``(N,)``.
+    """
+    anchors = np.arange(-idx_in[0], len(segment) - idx_out[-1])
+    return anchors[segment[anchors + idx_in[0]] == segment[anchors + idx_out[-1]]]
+
+
 def sliding(video: np.ndarray, length: int, step: np.ndarray, number: np.ndarray | None = None) -> np.ndarray:
     """First frames of windows within one video each, laid from the end of the data backwards, as OpenSTL does.
 
