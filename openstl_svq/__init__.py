@@ -4,21 +4,29 @@ __version__ = "0.1.0"
 
 
 def load(path):
-    """The trained method of a checkpoint or run folder, in evaluation mode, ready to call.
+    """The trained method of a checkpoint or run folder, on the CPU, in evaluation mode, ready to call.
 
-    ``load(path)(x)`` maps normalised frames ``(B, pre_seq_length, C, H, W)`` to ``(B, aft_seq_length, C, H, W)``. Its
-    ``hparams`` hold the configuration and the statistics (``test_mean``, ``test_std``) that data are normalised with.
+    >>> model = openstl_svq.load("work_dirs/run")  # doctest: +SKIP
+    >>> y = model(x)  # normalised: (B, pre_seq_length, C, H, W) -> (B, aft_seq_length, C, H, W)  # doctest: +SKIP
+    >>> forecast = model.predict(frames)  # arrays or tensors in the data's own unit  # doctest: +SKIP
+
+    Neither the dataset nor the device of the training is needed. ``model.predict`` is
+    :meth:`openstl_svq.predict.Forecaster.predict`; ``model.hparams`` hold the configuration and the statistics
+    (``test_mean``, ``test_std``) that data are normalised with.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
         ValueError: it is damaged, unsafe to load, or does not carry its configuration.
     """
     from . import checkpoint, registry
+    from .predict import Forecaster
 
     file = checkpoint.locate(path)
     state = checkpoint.load(file)
     checkpoint.saved_config(state)
     registry.register()
-    method = registry.extend(state["hyper_parameters"]["method"])(**state["hyper_parameters"])
+    method_class = registry.extend(state["hyper_parameters"]["method"])
+    method_class = type(method_class.__name__, (Forecaster, method_class), {"__doc__": method_class.__doc__})
+    method = method_class(**state["hyper_parameters"])
     checkpoint.load_weights(method, state, f"checkpoint {file}")
     return method.eval()
