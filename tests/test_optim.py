@@ -1,6 +1,7 @@
 """Optimizers and schedules: OpenSTL's learning rates to the last bit, weight-decay groups, and bad names."""
 
 import json
+import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -75,6 +76,18 @@ def test_onecycle_outlasts_epochs_that_do_not_divide_evenly():
     """21 batches on two devices are 11 steps an epoch on each."""
     _, scheduler, _ = get_optim_scheduler(options(gpus=[0, 1]), 5, model(), 21)
     assert scheduler.total_steps == 55
+
+
+def test_options_of_the_schedules_reach_them():
+    optimizer, scheduler, _ = get_optim_scheduler(options(final_div_factor=10, opt="sgd"), 2, model(), 5)
+    for _ in range(9):
+        optimizer.step()
+        scheduler.step()
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 / 25 / 10)
+
+    optimizer, scheduler, _ = get_optim_scheduler(options(sched="cosine", lr_k_decay=2.0), 10, model(), 5)
+    scheduler.step(5)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(1e-6 + 0.5 * (1e-3 - 1e-6) * (1 + math.cos(math.pi / 4)))
 
 
 @pytest.mark.parametrize("schedule, used", [

@@ -63,7 +63,7 @@ def plot_forecast(path: str | os.PathLike, inputs: np.ndarray, truth: np.ndarray
     largest = np.nanpercentile(np.abs(rows[3]), _OUTLIERS) if np.isfinite(rows[3]).any() else np.nan
     if not np.isfinite(largest):
         raise ValueError("the prediction holds no finite value to draw.")
-    errors = Normalize(-largest or -1.0, largest or 1.0)
+    errors = Normalize(-largest, largest)
     style = {"cmap": "viridis" if on_map or units else "gray", "norm": values}
     styles = [style, style, style, {"cmap": "RdBu_r", "norm": errors}]
 
