@@ -31,6 +31,7 @@ setup(
         "pandas>=2.1",
         "xarray>=2024.1",
         "netCDF4>=1.6.5",
+        "scipy>=1.11",
         "scikit-image>=0.22",
         "lpips>=0.1.4",
         "matplotlib>=3.8",

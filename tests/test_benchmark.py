@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from openstl_svq.analysis import benchmarks
-from openstl_svq.analysis.stats import mean_interval, median_interval, student_t
+from openstl_svq.analysis.stats import mean_interval, median_interval
 from openstl_svq.analysis.tables import Table
 from openstl_svq.analysis.timing import out_of_memory, paired_ratio, peak_memory, time_in_turn
 
@@ -23,13 +23,6 @@ SMALL = {"in_shape": (2, 1, 16, 16), "hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2
 
 
 # statistics
-
-@pytest.mark.parametrize("degrees, confidence, t", [  # printed tables of Student's t
-    (1, 0.95, 12.706205), (2, 0.95, 4.302653), (3, 0.99, 5.840909), (4, 0.9, 2.131847), (29, 0.95, 2.045230),
-    (120, 0.99, 2.617421)])
-def test_student_t(degrees, confidence, t):
-    assert student_t(degrees, confidence) == pytest.approx(t, abs=1e-6)
-
 
 def test_mean_interval():
     mean, half = mean_interval([1.0, 2.0, 3.0])

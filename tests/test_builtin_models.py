@@ -362,8 +362,8 @@ def test_state_dict_is_all_there_is(name):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"model_type": "gtsa"}, r"unknown model_type 'gtsa'; the nearest is 'gsta', all are: incepu, .*tau"),
-        ({"model_type": "mogannet"}, "nearest is 'moganet'"),
+        ({"model_type": "gtsa"}, r"unknown model_type 'gtsa'. Did you mean 'gsta'\? Available: .*incepu, .*tau"),
+        ({"model_type": "mogannet"}, "Did you mean 'moga'"),
         ({"in_shape": (2, 1, 8)}, r"four positive integers \(T, C, H, W\), got \(2, 1, 8\)"),
         ({"in_shape": (2, 1, 8, 16.0)}, "four positive integers"),
         ({"in_shape": (2, 0, 8, 16)}, "four positive integers"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ....naming import unknown
 from .convmixer import ConvMixerBlock
 from .convnext import ConvNeXtBlock
 from .gsta import GSTABlock
@@ -141,8 +141,7 @@ def build_translator(
     name = _SYNONYMS.get(name, name)
     known = list_translators()
     if name not in known:
-        near = difflib.get_close_matches(name, [*known, *_SYNONYMS], n=1, cutoff=0)
-        raise ValueError(f"unknown model_type {model_type!r}; the nearest is {near[0]!r}, all are: {', '.join(known)}")
+        raise ValueError(unknown("model_type", model_type, known))
     if depth < 2:
         raise ValueError(f"N_T={depth}: a translator needs at least 2 blocks, one in and one out")
     if int(min(channels, hidden) * mlp_ratio) < 1:
