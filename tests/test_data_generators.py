@@ -1,11 +1,13 @@
 """Sample data: the shipped series, the synthetic sets, and the run of the general circulation model (with a stand-in for it)."""
 
+import importlib.util
 import sys
 import types
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 from comparison import assert_close
 
@@ -201,6 +203,38 @@ def test_synthetic_weather_is_seeded_continuous_and_loads(tmp_path):
     change, spread = (a[1:] - a[:-1]).abs().mean(), a.std()
     assert change < spread / 4
     assert not (a[:, 0] == a[:, 1]).any()
+
+
+# ---- the tool ----
+
+
+@pytest.fixture(scope="module")
+def tool():
+    path = Path(__file__).parents[1] / "tools" / "make_sample_data.py"
+    spec = importlib.util.spec_from_file_location("make_sample_data", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+@pytest.mark.parametrize("name, options", [("taxibj", {}), ("weather_tcc_5_625", {}), ("kitticaltech", {}),
+                                           ("human", {"in_shape": [4, 3, 32, 32]}), ("weather_sample", {})])
+def test_what_the_tool_makes_loads_in_both_protocols(tool, tmp_path, capsys, name, options):
+    tool(["-d", name, "--source", "synthetic", "--out", str(tmp_path)])
+    assert f"tools/train.py -d {name} --data_root {tmp_path}" in capsys.readouterr().out
+    for protocol in ("strict", "openstl"):
+        for loader in load_data(name, 2, 2, 0, tmp_path, protocol=protocol, **options):
+            x, y = loader.dataset[0]
+            assert torch.isfinite(x).all() and torch.isfinite(y).all() and len(loader) > 0
+
+
+def test_the_tool_names_what_it_cannot_make(tool, tmp_path):
+    for words, message in ((["-d", "taxibj", "--source", "gcm"], "nothing makes taxibj from gcm"),
+                           (["-d", "custom"], "nothing makes custom from synthetic"),
+                           (["-d", "weather_t2m_1_40625"], "lies on 128 x 256 points"),
+                           (["-d", "weather_t3m"], "unknown dataset 'weather_t3m'")):
+        with pytest.raises(ValueError, match=message):
+            tool([*words, "--out", str(tmp_path)])
 
 
 # ---- the series that ships with the package ----

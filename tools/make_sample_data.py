@@ -39,7 +39,7 @@ def weather(name, entry, root, source, args) -> list[Path]:
     return synthetic.weather(root / "weather", GROUPS[entry["data_name"]], spans, **common)
 
 
-def main():
+def main(words=None):
     from openstl_svq.data import synthetic
     from openstl_svq.data.sample import SAMPLE_DATASETS
     from openstl_svq.host.builtin.datasets import dataset_parameters
@@ -55,19 +55,19 @@ def main():
     parser.add_argument("--years", default=None, type=float, help="gcm: length of the series (default: all the dataset's)")
     parser.add_argument("--start_year", default=None, type=int, help="gcm: first year (default: the dataset's)")
     parser.add_argument("--hours", default=None, type=int, help="interval between the fields (default: the dataset's)")
-    args = parser.parse_args()
+    args = parser.parse_args(words)
 
     name = choose("dataset", args.dataname, dataset_parameters)
     source = args.source or ("gcm" if name in SAMPLE_DATASETS else "synthetic")
     root = Path(args.out) / name if name in SAMPLE_DATASETS else Path(args.out)
+    others = {"taxibj": synthetic.taxibj, "kth": synthetic.kth, "kth20": synthetic.kth, "kth40": synthetic.kth,
+              "human": synthetic.human, "kitticaltech": synthetic.kitticaltech}
     if "weather" in name:
         paths = weather(name, dataset_parameters[name], root, source, args)
-    elif source == "gcm":
-        raise ValueError(f"{name} is not weather: take --source synthetic.")
+    elif source == "gcm" or name not in others:
+        raise ValueError(f"nothing makes {name} from {source}: gcm is for weather, synthetic also for {', '.join(others)}.")
     else:
-        make = {"taxibj": synthetic.taxibj, "kth": synthetic.kth, "kth20": synthetic.kth, "kth40": synthetic.kth,
-                "human": synthetic.human, "kitticaltech": synthetic.kitticaltech}[name]
-        paths = make(root, seed=args.seed)
+        paths = others[name](root, seed=args.seed)
     print(f"{len(paths)} files, {sum(p.stat().st_size for p in paths) / 1e6:.1f} MB, in {root}")
     print(f"python tools/train.py -d {name} --data_root {args.out} ...")
 

@@ -1,11 +1,24 @@
 from ....naming import choose, unknown
-from . import dataloader_human, dataloader_kitticaltech, dataloader_kth, dataloader_taxibj, dataloader_weather
+from . import (
+    dataloader_custom,
+    dataloader_human,
+    dataloader_kitticaltech,
+    dataloader_kth,
+    dataloader_taxibj,
+    dataloader_weather,
+)
 from .dataset_constant import dataset_parameters
 from .utils import make_loaders
 
 PROTOCOLS = ("strict", "openstl")
-_LOADERS = {"weather": dataloader_weather, "taxibj": dataloader_taxibj, "kth": dataloader_kth,
-            "kitticaltech": dataloader_kitticaltech, "human": dataloader_human}  # by the beginning of the name
+_LOADERS = {  # by the beginning of the name
+    "weather": dataloader_weather,
+    "taxibj": dataloader_taxibj,
+    "kth": dataloader_kth,
+    "kitticaltech": dataloader_kitticaltech,
+    "human": dataloader_human,
+    "custom": dataloader_custom,
+}
 
 
 def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, *, protocol="strict",

@@ -1,0 +1,187 @@
+"""A user's own data: every kind of file, splits, scaling, and what is refused."""
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from comparison import assert_close
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from openstl_svq.host.builtin.datasets import load_data
+from openstl_svq.host.builtin.datasets.dataloader_custom import _Source, _split
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENSTL_SVQ_CACHE", str(tmp_path / "cache"))
+
+
+def load(path, in_shape=(3, 1, 8, 12), aft=2, **options):
+    options = {"in_shape": [*in_shape], "pre_seq_length": in_shape[0], "aft_seq_length": aft, "split": [0.5, 0.25, 0.25], **options}
+    return [loader.dataset for loader in load_data("custom", 1, 1, 0, path, **options)]
+
+
+def series(count=40, channels=None, seed=0):
+    shape = (count, 8, 12) if channels is None else (count, channels, 8, 12)
+    return (np.random.default_rng(seed).standard_normal(shape) * 3 + 20).astype(np.float32)
+
+
+def physical(dataset, index):
+    return torch.cat(dataset[index]) * torch.as_tensor(dataset.std) + torch.as_tensor(dataset.mean)
+
+
+def test_npy_is_split_in_order_of_time_and_scaled_with_the_training_part(tmp_path):
+    values = series()
+    np.save(tmp_path / "my.npy", values)
+    train, validation, test = load(tmp_path / "my.npy")
+    assert [len(d) for d in (train, validation, test)] == [20 - 4, 10 - 4, 10 - 4]
+    assert_close(train.mean.ravel(), values[:20].mean(dtype=np.float64).reshape(1), rtol=1e-6)
+    assert_close(train.std.ravel(), values[:20].std(dtype=np.float64).reshape(1), rtol=1e-6)
+    for dataset, begin in ((train, 0), (validation, 20), (test, 30)):
+        assert (dataset.mean == train.mean).all() and dataset.data_name == "my" and dataset.target_times(0) is None
+        assert_close(physical(dataset, 2)[:, 0], values[begin + 2:begin + 7])
+    assert len(np.concatenate([f for f, _ in validation.frames()])) == 10
+
+
+def test_npz_npy_with_channels_and_sequences(tmp_path):
+    values = series(channels=2)
+    np.savez(tmp_path / "a.npz", field=values, other=values[:, :1],
+             time=np.datetime64("2020-01-01T00", "h") + np.arange(40))
+    train = load(tmp_path / "a.npz", (3, 2, 8, 12), data_name="field")[0]
+    assert_close(physical(train, 1), values[1:6])
+    assert train.target_times(0).astype(str).tolist() == ["2020-01-01T03:00", "2020-01-01T04:00"]
+    with pytest.raises(ValueError, match="arrays field, other: say which"):
+        load(tmp_path / "a.npz", (3, 2, 8, 12))
+    with pytest.raises(ValueError, match="unknown array 'feild'.*Did you mean 'field'"):
+        load(tmp_path / "a.npz", data_name="feild")
+
+    np.save(tmp_path / "b.npy", values.reshape(5, 8, 2, 8, 12))
+    train, validation, test = load(tmp_path / "b.npy", (3, 2, 8, 12), split=[0.6, 0.2, 0.2])
+    assert [len(d) for d in (train, validation, test)] == [3 * 4, 4, 4]  # whole sequences, no window across two
+    assert_close(physical(train, 4), values[8:13])
+
+
+def test_netcdf_keeps_coordinates_units_and_times(tmp_path):
+    times = np.datetime64("2020-01-01", "h") + 3 * np.arange(80)
+    times = np.delete(times, 30)
+    lat, lon = np.linspace(-10, 10, 8), np.arange(12.0)
+    values = series(79)
+    xr.Dataset({"h": (("time", "y", "x"), values, {"units": "m"}), "q": (("time", "y", "x"), 2 * values, {"units": "m"})},
+               coords={"time": times.astype("datetime64[ns]"), "y": lat, "x": lon}).to_netcdf(tmp_path / "my.nc")
+    bounds = dict(train_time=["2020-01-01", "2020-01-07"], val_time=["2020-01-08", "2020-01-08"], test_time=["2020-01-09", "2020-01"])
+    train, validation, test = load(tmp_path / "my.nc", data_name="h", **bounds)
+    assert [len(d) for d in (train, validation, test)] == [30 - 4 + 25 - 4, 8 - 4, 16 - 4]  # no window across the gap
+    assert test.units == "m" and test.data_name == "h"
+    assert_close(test.lat, lat)
+    assert_close(test.lon, lon)
+    assert test.target_times(0)[0] == np.datetime64("2020-01-09T09:00")
+    assert_close(physical(test, 0)[:, 0], values[-16:-11])
+    both = load(tmp_path / "my.nc", (3, 2, 8, 12), data_name=["h", "q"], **bounds)[2]
+    assert_close(physical(both, 0)[:, 1], 2 * values[-16:-11])
+    assert both.data_name == ["h", "q"]
+    with pytest.raises(ValueError, match="variables h, q: say which"):
+        load(tmp_path / "my.nc")
+    with pytest.raises(ValueError, match="overlap"):
+        load(tmp_path / "my.nc", data_name="h", **{**bounds, "val_time": ["2020-01-07", "2020-01-08"]})
+    with pytest.raises(ValueError, match="go together"):
+        load(tmp_path / "my.nc", data_name="h", train_time=["2020", "2020"])
+
+
+def test_zarr(tmp_path):
+    pytest.importorskip("zarr")
+    values = series()
+    xr.Dataset({"h": (("time", "y", "x"), values)}).to_zarr(tmp_path / "my.zarr")
+    assert_close(physical(load(tmp_path / "my.zarr")[0], 3)[:, 0], values[3:8])
+
+
+def test_folders_of_images_and_videos(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 12, 3), dtype=np.uint8)
+    (tmp_path / "flat").mkdir()
+    for k, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / "flat" / f"f{k:03d}.png")
+    train = load(tmp_path / "flat", (3, 3, 8, 12))[0]
+    expected = (images.transpose(0, 3, 1, 2) / 255).astype(np.float32)
+    assert train.mean == 0 and train.std == 1
+    assert_close(torch.cat(train[2]), expected[2:7])
+
+    for video in range(4):
+        (tmp_path / "many" / f"v{video}").mkdir(parents=True)
+        for k in range(10):
+            Image.fromarray(images[10 * video + k]).save(tmp_path / "many" / f"v{video}" / f"{k}.png")
+    parts = load(tmp_path / "many", (3, 3, 8, 12))
+    assert [len(d) for d in parts] == [12, 6, 6]
+    assert_close(torch.cat(parts[2][0]), expected[30:35])
+
+    (tmp_path / "gifs").mkdir()
+    for video in range(3):
+        grey = [Image.fromarray(np.full((8, 12), 20 * k + 5 * video, np.uint8)) for k in range(9)]
+        grey[0].save(tmp_path / "gifs" / f"{video}.gif", save_all=True, append_images=grey[1:])
+    parts = load(tmp_path / "gifs", (3, 3, 8, 12), split=[0.4, 0.3, 0.3])
+    assert [len(d) for d in parts] == [5, 5, 5]
+    assert_close(parts[1][0][1][0] * 255, torch.full((3, 8, 12), 65.0))
+
+
+def test_minmax_crop_and_bytes(tmp_path):
+    values = series()
+    np.save(tmp_path / "a.npy", values)
+    train, _, test = load(tmp_path / "a.npy", (3, 1, 4, 6), normalise="minmax", crop=[4, 6])
+    cut = values[:, 2:6, 3:9]
+    assert np.concatenate([f for f, _ in train.frames()]).min() == 0
+    assert_close(physical(test, 0)[:, 0], cut[30:35])
+    pictures = np.random.default_rng(0).integers(0, 256, (40, 8, 12, 3), dtype=np.uint8)
+    np.save(tmp_path / "b.npy", pictures)
+    train = load(tmp_path / "b.npy", (3, 3, 4, 6), crop=[4, 6])[0]
+    assert_close(torch.cat(train[0]), (pictures[:5, 2:6, 3:9].transpose(0, 3, 1, 2) / 255).astype(np.float32))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 18), st.integers(1, 18))
+def test_splits_are_disjoint_in_order_and_keep_videos_whole(lengths, a, b):
+    video = np.repeat(np.arange(len(lengths)), lengths)
+    source = _Source(None, (len(video), 1, 1, 1), video=video)
+    shares = [a / (a + b + 5), b / (a + b + 5), 5 / (a + b + 5)]
+    parts = _split(source, {"split": shares})
+    assert np.concatenate(parts).tolist() == list(range(len(video)))
+    if len(lengths) >= 3:
+        sets = [set(video[p]) for p in parts]
+        assert all(sets) and not sets[0] & sets[1] and not sets[1] & sets[2]
+
+
+def test_what_is_refused(tmp_path):
+    def fails(message, path, error=ValueError, **options):
+        with pytest.raises(error, match=message):
+            load(path, **options)
+
+    values = series()
+    path = tmp_path / "a.npy"
+    fails("there is no", path, FileNotFoundError)
+    np.save(path, values)
+    fails("no protocol openstl", path, protocol="openstl")
+    fails(r"frames have shape \[1, 8, 12\].*Give in_shape=\[3,1,8,12\]", path, in_shape=(3, 1, 8, 8))
+    fails("validation part has 4 frames and no 3 \\+ 2 in a row", path, split=[0.7, 0.1, 0.2])
+    fails("three shares above 0", path, split=[0.5, 0.5])
+    fails("need data with times", path, train_time=["2020", "2020"])
+    fails("unknown normalise 'std'.*Available: minmax, none, standard", path, normalise="std")
+    fails("crop must be a height and a width up to 8 x 12", path, crop=[9, 4])
+    values[7, 2, 3] = np.nan
+    np.save(path, values)
+    fails("frame 7 has NaN.* channel 0 at row 2, column 3", path)
+    np.save(path, np.zeros(5))
+    fails(r"float64 of shape \(5,\); numbers", path)
+    np.save(path, np.array([{}], dtype=object))
+    fails("hold objects", path)
+    path.write_bytes(b"")
+    fails("cannot be read", path)
+    (tmp_path / "a.nc").write_bytes(b"x")
+    fails("cannot be read", tmp_path / "a.nc")
+    (tmp_path / "a.txt").write_text("")
+    fails("of no kind that is read", tmp_path / "a.txt")
+    (tmp_path / "empty").mkdir()
+    fails("neither images nor videos", tmp_path / "empty")
+    for k, size in enumerate([(8, 12), (8, 12), (9, 12)]):
+        Image.fromarray(np.zeros((*size, 3), np.uint8)).save(tmp_path / "empty" / f"{k}.png")
+    fails("2.png is 9 x 12 with 3 channels, .*0.png 8 x 12", tmp_path / "empty")
+    np.savez(tmp_path / "t.npz", a=series(), time=np.datetime64("2020", "h") - np.arange(40))
+    fails("times must increase", tmp_path / "t.npz")
