@@ -176,5 +176,5 @@ def test_one_codebook_size_for_all(name):
 
 @every
 def test_unknown_setting(name):
-    with pytest.raises(ValueError, match="'no_such_setting'.*There are: "):
+    with pytest.raises(ValueError, match="'no_such_setting'.*Available: "):
         build(name, no_such_setting=1)

@@ -38,10 +38,10 @@ def test_third_party(monkeypatch):
 
 
 def test_unknown_name_lists_what_exists():
-    with pytest.raises(ValueError, match="unknown quantizer 'svg'. Did you mean 'svq'.*There are: .*svq"):
+    with pytest.raises(ValueError, match="unknown quantizer 'svg'. Did you mean 'svq'.*Available: .*svq"):
         build_quantizer("svg", 4)
 
 
 def test_unknown_setting_names_the_nearest():
-    with pytest.raises(ValueError, match="svq: 'codebok_size'. Did you mean 'codebook_size'.*There are: .*hidden_dim"):
+    with pytest.raises(ValueError, match="svq: 'codebok_size'. Did you mean 'codebook_size'.*Available: .*hidden_dim"):
         build_quantizer("svq", 4, codebok_size=3)

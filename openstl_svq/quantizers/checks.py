@@ -1,34 +1,18 @@
 """Checks of settings, each ending in a message that says what was given, what is allowed and what to do."""
 
-import difflib
 import operator
 
+from ..naming import choose as check_choice
+from ..naming import unknown
 
-def nearest(given, names):
-    """The name in `names` that `given` most likely stands for, or None. Case is ignored."""
-    by_lower = {str(name).lower(): name for name in names}
-    found = difflib.get_close_matches(str(given).lower(), by_lower, n=1, cutoff=0.5)
-    return by_lower[found[0]] if found else None
-
-
-def unknown(what, given, names):
-    """A ValueError for a name that does not exist: lists what exists, the nearest first."""
-    hint = nearest(given, names)
-    suggestion = f" Did you mean {hint!r}?" if hint is not None else ""
-    return ValueError(f"unknown {what} {given!r}.{suggestion} There are: {', '.join(sorted(map(str, names)))}")
-
-
-def check_choice(what, given, names):
-    if given not in names:
-        raise unknown(what, given, names)
-    return given
+__all__ = ["check_bool", "check_choice", "check_number", "check_positive", "check_settings"]
 
 
 def check_settings(owner, given, allowed):
     """Refuses setting names that `owner` does not have."""
     for name in given:
         if name not in allowed:
-            raise unknown(f"setting of {owner}:", name, allowed)
+            raise ValueError(unknown(f"setting of {owner}:", name, allowed))
 
 
 def check_positive(what, given):

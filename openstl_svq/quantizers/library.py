@@ -12,8 +12,9 @@ import traceback
 import torch
 from torch import Tensor, nn
 
+from ..naming import unknown
 from .base import Quantizer, QuantizerOutput, from_tokens, full_precision, zero_loss
-from .checks import check_number, check_positive, check_settings, unknown
+from .checks import check_number, check_positive, check_settings
 from .memory import require_memory
 from .usage import index_usage
 
@@ -167,7 +168,7 @@ def _find(name: str) -> type[nn.Module]:
     if name in NOT_A_QUANTIZER:
         raise ValueError(f"{name} cannot stand in a model: {NOT_A_QUANTIZER[name]}")
     if name not in classes:
-        raise unknown(f"class of {PACKAGE}:", name, usable_classes())
+        raise ValueError(unknown(f"class of {PACKAGE}:", name, usable_classes()))
     return classes[name]
 
 

@@ -4,8 +4,9 @@ import inspect
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ..naming import unknown
 from .base import Quantizer
-from .checks import check_settings, unknown
+from .checks import check_settings
 from .library import NOT_A_QUANTIZER, PACKAGE, LibraryQuantizer, library_classes, usable_classes
 
 
@@ -70,7 +71,7 @@ def build_quantizer(name: str, dim: int, **settings) -> Quantizer:
         classes = library_classes()
         if name in classes or name in NOT_A_QUANTIZER:
             return LibraryQuantizer(dim, name, **settings)
-        absent = "" if classes else f". The classes of {PACKAGE} could be named too, but it is not installed"
+        absent = "" if classes else f" The classes of {PACKAGE} could be named too, but it is not installed."
         raise ValueError(f"{unknown('quantizer', name, [*_REGISTRY, *usable_classes()])}{absent}")
     cls = _REGISTRY[name].cls
     parameters = inspect.signature(cls).parameters
