@@ -113,6 +113,7 @@ class ForecastData(BaseDataModule):
         those that its field reports."""
         metrics, weather = list(self.config["metrics"]), "weather" in self.config["dataname"]
         lat = getattr(self.test_loader.dataset, "lat", None)
+        lat = None if lat is None else np.array(lat)  # a copy: netCDF hands out arrays that are not writable
         if weather and lat is not None and self.climatology is not None:
             metrics += [name for name in ("wrmse", "acc") if name not in metrics]
         return {"metrics": metrics, "mean": self.test_mean, "std": self.test_std, "spatial_norm": weather, "lat": lat,
