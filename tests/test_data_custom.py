@@ -19,7 +19,8 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def load(path, in_shape=(3, 1, 8, 12), aft=2, **options):
-    options = {"in_shape": [*in_shape], "pre_seq_length": in_shape[0], "aft_seq_length": aft, "split": [0.5, 0.25, 0.25], **options}
+    options = {"in_shape": [*in_shape], "pre_seq_length": in_shape[0], "aft_seq_length": aft,
+               "split": [0.5, 0.25, 0.25], **options}
     return [loader.dataset for loader in load_data("custom", 1, 1, 0, path, **options)]
 
 
@@ -68,9 +69,11 @@ def test_netcdf_keeps_coordinates_units_and_times(tmp_path):
     times = np.delete(times, 30)
     lat, lon = np.linspace(-10, 10, 8), np.arange(12.0)
     values = series(79)
-    xr.Dataset({"h": (("time", "y", "x"), values, {"units": "m"}), "q": (("time", "y", "x"), 2 * values, {"units": "m"})},
+    dims = ("time", "y", "x")
+    xr.Dataset({"h": (dims, values, {"units": "m"}), "q": (dims, 2 * values, {"units": "m"})},
                coords={"time": times.astype("datetime64[ns]"), "y": lat, "x": lon}).to_netcdf(tmp_path / "my.nc")
-    bounds = dict(train_time=["2020-01-01", "2020-01-07"], val_time=["2020-01-08", "2020-01-08"], test_time=["2020-01-09", "2020-01"])
+    bounds = dict(train_time=["2020-01-01", "2020-01-07"], val_time=["2020-01-08", "2020-01-08"],
+                  test_time=["2020-01-09", "2020-01"])
     train, validation, test = load(tmp_path / "my.nc", data_name="h", **bounds)
     assert [len(d) for d in (train, validation, test)] == [30 - 4 + 25 - 4, 8 - 4, 16 - 4]  # no window across the gap
     assert test.units == "m" and test.data_name == "h"

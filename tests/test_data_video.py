@@ -274,7 +274,8 @@ def write_seq(path, images):
 def kitti(request, tmp_path):
     """Two training drives, a validation drive, and two videos."""
     rng = np.random.default_rng(0)
-    images = {split: rng.integers(0, 256, (count, 128, 160, 3), dtype=np.uint8) for split, count in (("train", 40), ("val", 12))}
+    images = {split: rng.integers(0, 256, (count, 128, 160, 3), dtype=np.uint8)
+              for split, count in (("train", 40), ("val", 12))}
     write_hkl(tmp_path / "kitti_hkl", "train", images["train"], ["a"] * 25 + ["b"] * 15, request.param)
     write_hkl(tmp_path / "kitti_hkl", "val", images["val"], ["c"] * 12, request.param)
     smooth = [np.full((480, 640, 3), (40 + k, 100, 200), dtype=np.uint8) for k in range(75)]
@@ -291,7 +292,8 @@ def test_kitti_from_hickle_files_and_videos(kitti, monkeypatch):
     assert_close(train[0][0][0], (images["train"][29].transpose(2, 0, 1) / 255).astype(np.float32))
     # Every third frame: 11 of the first video, 13 of the second.
     assert len(test) == 2
-    assert_close(test[1][0][:, :, 64, 80] * 255, torch.tensor([[200, 100, 40 + 3 * k + 2] for k in range(10)]).float(), rtol=2e-2)
+    expected = torch.tensor([[200, 100, 40 + 3 * k + 2] for k in range(10)]).float()
+    assert_close(test[1][0][:, :, 64, 80] * 255, expected, rtol=2e-2)
 
     from openstl_svq.host.builtin.datasets import dataloader_kitticaltech
     monkeypatch.setattr(dataloader_kitticaltech, "_decode", lambda *a: pytest.fail("decoded again"))

@@ -1,13 +1,14 @@
 """Weather from a general circulation model, in WeatherBench's NetCDF layout.
 
-The model is ``jcm`` (PyPI, Apache-2.0): spectral dynamics and SPEEDY physics in JAX, here at T21, whose Gaussian grid has
-64 x 32 points, with 8 levels and 30-minute steps, from a perturbed rest state. Sea surface temperature, sea ice, soil and
-snow are SPEEDY's monthly climatology, repeated every year. What comes out is the model's own weather: storm tracks, land and
-sea, seasons; no diurnal cycle, no observations.
+The model is ``jcm`` (PyPI, Apache-2.0): spectral dynamics and SPEEDY physics in JAX, here at T21, whose Gaussian grid
+has 64 x 32 points, with 8 levels and 30-minute steps, from a perturbed rest state. Sea surface temperature, sea ice,
+soil and snow are SPEEDY's monthly climatology, repeated every year. What comes out is the model's own weather: storm
+tracks, land and sea, seasons; no diurnal cycle, no observations.
 
-A run is a chain of pieces of five days. After each, its fields and then the model's state are saved, so that an interrupted
-run continues after the last piece and gives the fields that it would have given anyway; a later call for more years
-continues too. On another machine or version of the model the same seed gives other weather of the same climate.
+A run is a chain of pieces of five days. After each, its fields and then the model's state are saved, so that an
+interrupted run continues after the last piece and gives the fields that it would have given anyway; a later call for
+more years continues too. On another machine or version of the model the same seed gives other weather of the same
+climate.
 """
 
 import contextlib
@@ -41,8 +42,8 @@ _SOURCES = {
 _VECTORS = {"u10", "v10", "u", "v"}
 
 
-def generate(folder, variables, *, months, start_year=2001, hours=6, levels=(150, 500, 850, 1000), seed=0, spin_up_days=90,
-             precision=None, command="", progress=True):
+def generate(folder, variables, *, months, start_year=2001, hours=6, levels=(150, 500, 850, 1000), seed=0,
+             spin_up_days=90, precision=None, command="", progress=True) -> list[Path]:
     """Runs the model and writes ``<folder>/<variable folder>/<variable folder>_<year>_5.625deg.nc`` for each variable.
 
     Args:
@@ -134,7 +135,8 @@ class _Run:
         self.work, self.settings, self.version, self._checkpoint = work, settings, jcm.__version__, checkpoint
         self.spin_up_pieces = -(-settings["spin_up_days"] // PIECE_DAYS)
         coords = get_speedy_coords(layers=_LAYERS, spectral_truncation=_TRUNCATION)
-        with tempfile.TemporaryDirectory() as boundary, contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        with (tempfile.TemporaryDirectory() as boundary, contextlib.redirect_stdout(io.StringIO()),
+              warnings.catch_warnings()):
             warnings.simplefilter("ignore", FutureWarning)  # of xarray, about jcm's calls
             interpolate(coords.horizontal, boundary)
             terrain = TerrainData.from_file(f"{boundary}/terrain_t{_TRUNCATION}.nc", coords)
@@ -182,10 +184,10 @@ class _Run:
         return {
             "source": f"jcm {self.version}, a general circulation model with SPEEDY physics: a model's weather, "
                       "not observations and not a reanalysis",
-            "resolution": f"T{_TRUNCATION}, {_LAYERS} sigma levels, {_TIME_STEP:g}-minute steps; latitudes interpolated "
-                          "linearly from the Gaussian grid to WeatherBench's",
-            "forcing": "SPEEDY's monthly climatology of sea surface temperature, sea ice, soil and snow as packaged with "
-                       "jcm, repeated every year; no diurnal cycle",
+            "resolution": f"T{_TRUNCATION}, {_LAYERS} sigma levels, {_TIME_STEP:g}-minute steps; latitudes "
+                          "interpolated linearly from the Gaussian grid to WeatherBench's",
+            "forcing": "SPEEDY's monthly climatology of sea surface temperature, sea ice, soil and snow as packaged "
+                       "with jcm, repeated every year; no diurnal cycle",
             "spin_up": f"{self.spin_up_pieces * PIECE_DAYS} days from a perturbed isothermal rest state",
             "seed": self.settings["seed"],
             "license": "made with jcm (Apache-2.0)",
@@ -249,7 +251,8 @@ def _claim(work, settings, files):
         return
     foreign = [str(file.path) for file in files if file.path.exists()]
     if foreign:
-        raise ValueError(f"{foreign[0]} exists and is not of a run that can be continued: choose another --out, or move it.")
+        raise ValueError(f"{foreign[0]} exists and is not of a run that can be continued: choose another --out, or "
+                         "move it.")
     work.mkdir(parents=True, exist_ok=True)
     _save(mark, settings)
 

@@ -11,8 +11,8 @@ import numpy as np
 class Variable:
     """One variable of WeatherBench.
 
-    ``folder`` also begins the files' names. ``packing`` is (scale, offset) of 16-bit storage: finer than the variable is
-    known, wide enough for any weather.
+    ``folder`` also begins the files' names. ``packing`` is (scale, offset) of 16-bit storage: finer than the variable
+    is known, wide enough for any weather.
     """
 
     folder: str
@@ -67,9 +67,9 @@ def write_file(path, name, times, values, *, levels=None, attributes=None, preci
     coords["lon"] = ("lon", grid[1], {"units": "degrees_east", "standard_name": "longitude"})
     data = xr.Dataset({name: (tuple(coords), values, {"units": variable.units, "long_name": variable.long_name})},
                       coords=coords, attrs={"Conventions": "CF-1.8", **(attributes or {})})
-    # Weather changes little from step to step: szip stores the differences along time, deflate cannot (two thirds the size).
-    compression = ({"compression": "szip", "szip_coding": "nn", "szip_pixels_per_block": 12} if netCDF4.__has_szip_support__
-                   else {"zlib": True, "complevel": 9, "shuffle": True})
+    compression = {"zlib": True, "complevel": 9, "shuffle": True}
+    if netCDF4.__has_szip_support__:  # stores the differences along time, which are small: two thirds the size
+        compression = {"compression": "szip", "szip_coding": "nn", "szip_pixels_per_block": 12}
     steps = min(len(times), 1464)
     across = min(values.shape[-1], -(-256 // steps))  # a short series is stored in wider pieces
     packing = {"dtype": "int16", "scale_factor": step, "add_offset": offset, "_FillValue": -32768, **compression,

@@ -22,8 +22,8 @@ SAMPLE_DATASETS = {
 def sample_root(data_root=None) -> Path:
     """The folder that holds ``weather/2m_temperature`` of ``weather_sample``.
 
-    ``<data_root>/weather_sample`` where somebody has made a longer series (``tools/make_sample_data.py``), else the packaged
-    one.
+    ``<data_root>/weather_sample`` where somebody has made a longer series (``tools/make_sample_data.py``), else the
+    packaged one.
     """
     made = Path(data_root or ".") / "weather_sample"
     return made if (made / "weather").is_dir() else Path(__file__).parent / "weather_sample"

@@ -123,7 +123,8 @@ def human(root, *, videos=(3, 1), windows=6, size=256, seed=0) -> list[Path]:
         prefix = f"images/S{video + 1}_Walking.1_"
         for k in range(1, 5 * (windows + 7) + 1, 5):
             at = centre + size / 5 * np.array([np.sin(k / 20), np.cos(k / 30)])
-            paths.append(_jpeg(root / f"{prefix}{k:06d}.jpg", 40 + colour * _blob((size, size), at, (size / 6, size / 12))[..., None]))
+            figure = _blob((size, size), at, (size / 6, size / 12))[..., None]
+            paths.append(_jpeg(root / f"{prefix}{k:06d}.jpg", 40 + colour * figure))
         lists["train" if video < videos[0] else "test"] += [f"{prefix},{1 + 5 * k}" for k in range(windows)]
     for split, lines in lists.items():
         paths.append(root / f"{split}.txt")
@@ -145,7 +146,7 @@ def kitticaltech(root, *, videos=(6, 2), frames=24, length=11, seed=0) -> list[P
             for k in range(frames):
                 wave = np.sin(400 / depth + 0.5 * k)[..., None] * np.cos((x - 80) / depth)[..., None]
                 images[video * frames + k] = 128 + 100 * wave * np.array([1, 0.8, 0.6])
-        starts = [first for video in range(count) for first in range(video * frames, (video + 1) * frames - length + 1, length)]
+        starts = [video * frames + first for video in range(count) for first in range(0, frames - length + 1, length)]
         for kind, array in (("data", images), ("idx", np.array(starts[::-1], dtype=np.int32))):
             paths.append(folder / f"{split}_{kind}.npy")
             np.save(paths[-1], array)

@@ -3,7 +3,7 @@ from torch.utils.data import DataLoader
 
 
 class BaseDataModule(pl.LightningDataModule):
-    """The three loaders of a run, and how the test data are brought back to their unit (``test_mean``, ``test_std``)."""
+    """The three loaders of a run; ``test_mean`` and ``test_std`` bring test data back to their unit."""
 
     def __init__(self, train_loader: DataLoader, valid_loader: DataLoader, test_loader: DataLoader):
         super().__init__()

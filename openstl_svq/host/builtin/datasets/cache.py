@@ -57,8 +57,8 @@ def cached_file(blocks: Callable[[], Iterable[np.ndarray]], shape, dtype, *, bes
 
     Args:
         shape, dtype: of the whole.
-        beside: the data's folder; the file goes to ``.openstl_svq_cache`` in it, or where ``OPENSTL_SVQ_CACHE`` says, or to
-            the user's cache folder if the first cannot be written.
+        beside: the data's folder; the file goes to ``.openstl_svq_cache`` in it, or where ``OPENSTL_SVQ_CACHE`` says,
+            or to the user's cache folder if the first cannot be written.
         name: begins the file's name.
         key: everything that the content depends on, the sources' :func:`fingerprint` with it.
 
@@ -105,8 +105,8 @@ def _writable(folders: list[Path]) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 return folder
-    raise OSError(f"none of {', '.join(map(str, folders))} can be written, and the data are too large for memory: name a "
-                  f"folder with room in the environment variable {ENVIRONMENT}.")
+    raise OSError(f"none of {', '.join(map(str, folders))} can be written, and the data are too large for memory: name "
+                  f"a folder with room in the environment variable {ENVIRONMENT}.")
 
 
 @contextlib.contextmanager
@@ -136,7 +136,7 @@ def _build(path: Path, blocks: Iterable[np.ndarray], shape, dtype):
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         size = 1e-9 * dtype.itemsize * int(np.prod(shape))
-        raise OSError(error.errno, f"{path.parent} has no room for {size:.1f} GB of decoded data: make room, or name another "
-                      f"folder in the environment variable {ENVIRONMENT}") from error
+        raise OSError(error.errno, f"{path.parent} has no room for {size:.1f} GB of decoded data: make room, or name "
+                                   f"another folder in the environment variable {ENVIRONMENT}") from error
     finally:
         part.unlink(missing_ok=True)

@@ -28,15 +28,16 @@ def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, *, p
     Args:
         dataname: one of ``dataset_parameters``.
         data_root: folder that holds the datasets in OpenSTL's layouts.
-        protocol: ``strict``: validation on the validation split, the training data's statistics everywhere. ``openstl``:
-            OpenSTL's behaviour to the last index, to compare with published numbers; it validates on the test set.
+        protocol: ``strict``: validation on the validation split, the training data's statistics everywhere.
+            ``openstl``: OpenSTL's behaviour to the last index, to compare with published numbers; it validates on the
+            test set.
         use_augment: augment the training data as OpenSTL does.
         drop_last: drop an incomplete last batch of validation and test.
         **config: a run's configuration, of which the loaders read the keys of the dataset's entry (``in_shape``,
             ``pre_seq_length``, ``aft_seq_length``, ``data_name``, ``train_time``, ...) and
-            ``val_fraction``, the share of the training data that ``strict`` validates on where a dataset has no validation
-            data of its own. Samplers for several processes
-            (OpenSTL's ``dist``) are the data module's matter.
+            ``val_fraction``, the share of the training data that ``strict`` validates on where a dataset has no
+            validation data of its own. Samplers for several processes (OpenSTL's ``dist``) are the data module's
+            matter.
 
     Returns:
         ``(train, validation, test)`` loaders over :class:`~.windows.WindowDataset`.

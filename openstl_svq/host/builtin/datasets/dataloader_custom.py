@@ -29,21 +29,22 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     - a folder of images (one series, in the order of their names), of folders of images, or of videos.
 
     Args:
-        config: ``in_shape``, ``pre_seq_length``, ``aft_seq_length``; ``data_name``; ``split``: shares of training, validation
-            and test, in order of time, whole videos where there are three or more; or ``train_time``, ``val_time``,
-            ``test_time``, where the data have times; ``normalise``: ``standard`` (mean and deviation of each channel),
-            ``minmax`` (to [0, 1]), both of the training part, or ``none`` (images are in [0, 1] anyway); ``crop``: height and
-            width to cut out of the middle.
+        config: ``in_shape``, ``pre_seq_length``, ``aft_seq_length``; ``data_name``; ``split``: shares of training,
+            validation and test, in order of time, whole videos where there are three or more; or ``train_time``,
+            ``val_time``, ``test_time``, where the data have times; ``normalise``: ``standard`` (mean and deviation of
+            each channel), ``minmax`` (to [0, 1]), both of the training part, or ``none`` (images are in [0, 1] anyway);
+            ``crop``: height and width to cut out of the middle.
 
     Raises:
         FileNotFoundError, ValueError: the data are not there, or not as asked for.
     """
     if protocol != "strict":
-        raise ValueError(f"{dataname} data are not in OpenSTL, so there is no protocol openstl for them: --protocol strict.")
+        raise ValueError(f"{dataname} data are not in OpenSTL, so there is no protocol openstl for them: --protocol "
+                         "strict.")
     path = Path(data_root)
     if not path.exists():
-        raise FileNotFoundError(f"{dataname}: there is no {path}. Give --data_root an .npy, .npz, .nc or .zarr, or a folder of "
-                                "frames or videos.")
+        raise FileNotFoundError(f"{dataname}: there is no {path}. Give --data_root an .npy, .npz, .nc or .zarr, or a "
+                                "folder of frames or videos.")
     source = _open(path, config.get("data_name"))
     source.crop(config.get("crop"))
     frames = source.frames(path)
@@ -57,11 +58,13 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
 
     datasets, scaling = [], None
     for name, split in zip(("training", "validation", "test"), _split(source, config)):
-        inside = anchors[(anchors + idx_in[0] >= split[0]) & (anchors + idx_out[-1] <= split[-1])] if len(split) else anchors[:0]
+        inside = anchors[np.isin(anchors + idx_in[0], split) & np.isin(anchors + idx_out[-1], split)]
         if not len(inside):
-            raise ValueError(f"{path}: the {name} part has {len(split)} frames and no {len(idx_in)} + {len(idx_out)} in a row, "
-                             "which one window needs. Give more data, another split, or shorter pre_seq_length and aft_seq_length.")
-        scaling = scaling or _scaling(frames, split, config.get("normalise") or ("none" if source.images else "standard"))
+            raise ValueError(f"{path}: the {name} part has {len(split)} frames and no {len(idx_in)} + {len(idx_out)} "
+                             "in a row, which one window needs. Give more data, another split, or shorter "
+                             "pre_seq_length and aft_seq_length.")
+        if scaling is None:
+            scaling = _scaling(frames, split, config.get("normalise") or ("none" if source.images else "standard"))
         datasets.append(WindowDataset(
             frames, inside, idx_in, idx_out, data_name=source.name or path.stem, mean=scaling[0], std=scaling[1],
             times=source.times, split=split, units=source.units, lat=source.lat, lon=source.lon,
@@ -72,11 +75,12 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
 class _Source:
     """Where the frames are, and what is known of them.
 
-    ``read(begin, end)`` gives numbers ``(n, C, H, W)``, or bytes ``(n, H, W, C)`` with ``images``; it is called for one stretch
-    after the other.
+    ``read(begin, end)`` gives numbers ``(n, C, H, W)``, or bytes ``(n, H, W, C)`` with ``images``; it is called for one
+    stretch after the other.
     """
 
-    def __init__(self, read, shape, *, images=False, name=None, times=None, video=None, units=None, lat=None, lon=None, paths=()):
+    def __init__(self, read, shape, *, images=False, name=None, times=None, video=None, units=None, lat=None, lon=None,
+                 paths=()):
         self.read, self.shape, self.images, self.name = read, tuple(int(n) for n in shape), images, name
         self.times = times
         self.video = np.zeros(shape[0], dtype=np.int64) if video is None else video
@@ -99,9 +103,11 @@ class _Source:
         key = (str(path.resolve()), self.name, str(self.cut), fingerprint(self.paths))
         if self.images:
             rows, columns = self.cut
-            blocks = (lambda: (self.read(k, min(k + 256, self.shape[0]))[:, rows, columns] for k in range(0, self.shape[0], 256)))
-            shape = (self.shape[0], *self.shape[2:], self.shape[1])
-            return FileFrames(cached_file(blocks, shape, np.uint8, beside=path.parent, name=path.stem, key=key), from_images)
+            count, channels, *size = self.shape
+            file = cached_file(
+                lambda: (self.read(k, min(k + 256, count))[:, rows, columns] for k in range(0, count, 256)),
+                (count, *size, channels), np.uint8, beside=path.parent, name=path.stem, key=key)
+            return FileFrames(file, from_images)
         return at_hand(_Checked(self, path), beside=path.parent, name=path.stem, key=key)
 
 
@@ -118,8 +124,8 @@ class _Checked(ArrayFrames):
         if len(bad):
             frame, channel, i, j = bad[0]
             when = "" if self.source.times is None else f" ({self.source.times[first + frame]})"
-            raise ValueError(f"{self.path}: frame {first + frame}{when} has NaN, a fill value or infinity, the first in channel "
-                             f"{channel} at row {i}, column {j}. Fill them in, or take those frames out.")
+            raise ValueError(f"{self.path}: frame {first + frame}{when} has NaN, a fill value or infinity, the first "
+                             f"in channel {channel} at row {i}, column {j}. Fill them in, or take those frames out.")
         return values
 
 
@@ -141,14 +147,16 @@ def _open(path, data_name) -> _Source:
         return _from_store(path, data_name)
     if path.is_dir():
         return _from_folder(path)
-    raise ValueError(f"{path} is of no kind that is read: give an .npy, .npz, .nc or .zarr, or a folder of frames or videos.")
+    raise ValueError(f"{path} is of no kind that is read: give an .npy, .npz, .nc or .zarr, or a folder of frames or "
+                     "videos.")
 
 
 def _loaded(path):
     try:
         return np.load(path, mmap_mode="r" if path.suffix == ".npy" else None)
     except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read ({error}): it may be cut off, or hold objects instead of numbers.") from error
+        raise ValueError(f"{path} cannot be read ({error}): it may be cut off, or hold objects instead of numbers."
+                         ) from error
 
 
 def _from_array(array, path, name=None, times=None) -> _Source:
@@ -159,8 +167,8 @@ def _from_array(array, path, name=None, times=None) -> _Source:
     if array.ndim == 3:
         array = array[:, None]
     if array.ndim != 4 or array.dtype.kind not in "biuf":
-        raise ValueError(f"{path} holds {array.dtype} of shape {array.shape}; numbers (T, H, W), (T, C, H, W) or (N, T, C, H, W), or "
-                         "images (T, H, W, 3) are needed.")
+        raise ValueError(f"{path} holds {array.dtype} of shape {array.shape}; numbers (T, H, W), (T, C, H, W) or (N, "
+                         "T, C, H, W), or images (T, H, W, 3) are needed.")
     images = array.dtype == np.uint8
     if images and array.shape[-1] not in (1, 3):
         array = array.transpose(0, 2, 3, 1)
@@ -176,7 +184,7 @@ def _from_store(path, data_name) -> _Source:
     try:
         data = xr.open_zarr(path) if path.suffix == ".zarr" else xr.open_dataset(path)
     except ImportError as error:
-        raise ModuleNotFoundError(f"{path} needs a package that is not installed: pip install zarr ({error})") from error
+        raise ModuleNotFoundError(f"{path} needs zarr, which is not installed: pip install zarr ({error})") from error
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         raise ValueError(f"{path} cannot be read ({error}): it may be cut off.") from error
     usable = [str(name) for name in data.data_vars if 3 <= data[name].ndim <= 4]
@@ -189,8 +197,8 @@ def _from_store(path, data_name) -> _Source:
     if len({a.dims for a in arrays}) > 1 or len({a.shape for a in arrays}) > 1:
         raise ValueError(f"{path}: {', '.join(names)} have different dimensions; they cannot be channels of one frame.")
     time, *_, y, x = arrays[0].dims
-    coordinate = arrays[0].coords.get(time)
-    times = coordinate.values.astype("datetime64[m]") if coordinate is not None and coordinate.dtype.kind == "M" else None
+    times = arrays[0].coords[time].values if time in arrays[0].coords else None
+    times = times.astype("datetime64[m]") if times is not None and times.dtype.kind == "M" else None
     channels = sum(a.shape[1] if a.ndim == 4 else 1 for a in arrays)
     shape = (arrays[0].shape[0], channels, *arrays[0].shape[-2:])
 
@@ -209,11 +217,12 @@ def _from_folder(path) -> _Source:
     files = sorted(p for p in path.rglob("*") if p.suffix.lower() in _IMAGES | _VIDEOS and not p.name.startswith("."))
     kinds = {p.suffix.lower() in _VIDEOS for p in files}
     if not files or len(kinds) > 1:
-        raise ValueError(f"{path} holds {'both images and videos' if files else 'neither images nor videos'}; give a folder of images "
-                         f"({', '.join(sorted(_IMAGES))}), of folders of images, or of videos ({', '.join(sorted(_VIDEOS))}).")
+        raise ValueError(f"{path} holds {'both images and videos' if files else 'neither images nor videos'}; give a "
+                         f"folder of images ({', '.join(sorted(_IMAGES))}), of folders of images, or of videos "
+                         f"({', '.join(sorted(_VIDEOS))}).")
     if kinds.pop():
-        counts = np.load(cached_file(lambda: (np.array([sum(1 for _ in _video(p))]) for p in files), (len(files),), np.int64,
-                                     beside=path.parent, name=f"{path.name}_counts", key=fingerprint(files)))
+        counts = np.load(cached_file(lambda: (np.array([sum(1 for _ in _video(p))]) for p in files), (len(files),),
+                                     np.int64, beside=path.parent, name=f"{path.name}_counts", key=fingerprint(files)))
         shapes = [next(_video(p)).shape for p in files]
         video = np.repeat(np.arange(len(files)), counts)
     else:
@@ -221,14 +230,14 @@ def _from_folder(path) -> _Source:
         video = np.unique([str(p.parent) for p in files], return_inverse=True)[1]
     for file, shape in zip(files, shapes):
         if shape != shapes[0]:
-            raise ValueError(f"{file} is {shape[0]} x {shape[1]} with {shape[2]} channels, {files[0]} {shapes[0][0]} x {shapes[0][1]} "
-                             f"with {shapes[0][2]}; all must be alike.")
+            raise ValueError(f"{file} is {shape[0]} x {shape[1]} with {shape[2]} channels, {files[0]} {shapes[0][0]} x "
+                             f"{shapes[0][1]} with {shapes[0][2]}; all must be alike.")
     rest = None
 
     def read(begin, end):
         nonlocal rest
         if begin == 0:
-            rest = (frame for file in files for frame in (_video(file) if file.suffix.lower() in _VIDEOS else [_image(file)]))
+            rest = (frame for p in files for frame in (_video(p) if p.suffix.lower() in _VIDEOS else [_image(p)]))
         return np.stack(list(itertools.islice(rest, end - begin)))
 
     height, width, channels = shapes[0]
@@ -248,7 +257,8 @@ def _video(path):
     except ImportError as error:
         raise ModuleNotFoundError(f'{path} needs a video reader: pip install "imageio[pyav]" ({error})') from error
     except (OSError, ValueError) as error:
-        raise ValueError(f"the video {path} cannot be read ({error}): it may be damaged, or pip install \"imageio[pyav]\".") from error
+        raise ValueError(f'the video {path} cannot be read ({error}): it may be damaged, or need pip install '
+                         '"imageio[pyav]".') from error
 
 
 # ---- splits and scaling ----
@@ -257,7 +267,8 @@ def _video(path):
 def _increasing(times, path):
     if times is not None and len(times) > 1 and not (np.diff(times) > np.timedelta64(0)).all():
         at = int(np.argmin(np.diff(times) > np.timedelta64(0)))
-        raise ValueError(f"{path}: times must increase, but {times[at + 1]} follows {times[at]}. Sort them, and drop what is twice.")
+        raise ValueError(f"{path}: times must increase, but {times[at + 1]} follows {times[at]}. Sort them, and drop "
+                         "what is twice.")
     return times
 
 
@@ -265,16 +276,18 @@ def _same_shape(frames, in_shape, crop, path):
     found, wanted = [int(n) for n in frames.shape[1:]], list(in_shape[1:])
     if found != wanted:
         says = str([in_shape[0], *found]).replace(" ", "")
-        raise ValueError(f"{path}: frames have shape {found} (channels, height, width){' once cropped' if crop else ''}, in_shape "
-                         f"{list(in_shape)} asks for {wanted}. Give in_shape={says}; height and width must be multiples of what "
-                         "the model downsamples by (4 with N_S=4): crop=[height,width] cuts the middle out.")
+        raise ValueError(f"{path}: frames have shape {found} (channels, height, width)"
+                         f"{' once cropped' if crop else ''}, in_shape {list(in_shape)} asks for {wanted}. Give "
+                         f"in_shape={says}; height and width must be multiples of what the model downsamples by (4 "
+                         "with N_S=4): crop=[height,width] cuts the middle out.")
 
 
 def _split(source, config):
     """Indices of the frames of each part."""
     if any(config.get(key) for key in SPLITS):
         if source.times is None:
-            raise ValueError("train_time, val_time and test_time need data with times; give split=[0.7,0.1,0.2] instead.")
+            raise ValueError("train_time, val_time and test_time need data with times; give split=[0.7,0.1,0.2] "
+                             "instead.")
         if not all(config.get(key) for key in SPLITS):
             raise ValueError("train_time, val_time and test_time go together: one of them is missing.")
         refuse_overlap(config)
@@ -282,7 +295,8 @@ def _split(source, config):
         return [np.flatnonzero((source.times >= begin) & (source.times < end)) for begin, end in bounds]
     shares = np.asarray(config["split"], dtype=float)
     if shares.shape != (3,) or not (shares > 0).all() or not np.isclose(shares.sum(), 1):
-        raise ValueError(f"split must be three shares above 0 that add to 1, as in [0.7, 0.1, 0.2], got {config['split']!r}.")
+        raise ValueError(f"split must be three shares above 0 that add to 1, as in [0.7, 0.1, 0.2], got "
+                         f"{config['split']!r}.")
     cuts = np.cumsum(shares[:2])
     borders = np.flatnonzero(np.diff(source.video)) + 1
     if len(borders) >= 2:  # whole videos

@@ -13,23 +13,25 @@ _STEP = 5  # frames of the video between two frames of a window
 
 
 def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> list[WindowDataset]:
-    """Training, validation and test windows from ``human/images/*.jpg`` as ``human/train.txt`` and ``test.txt`` list them.
+    """Training, validation and test windows of ``human/images/*.jpg``, listed in ``human/train.txt`` and ``test.txt``.
 
-    A line ``<beginning of the file names>,<first frame>`` is a window. Frames are in [0, 1] with OpenSTL's order of channels:
-    blue, green, red. ``strict`` validates on the last videos of the training list, ``openstl`` on the test list.
+    A line ``<beginning of the file names>,<first frame>`` is a window. Frames are in [0, 1], channels in OpenSTL's
+    order: blue, green, red. ``strict`` validates on the last videos of the training list, ``openstl`` on the test list.
     """
     root = Path(data_root) / "human"
     for path in (root / "train.txt", root / "test.txt", root / "images"):
         if not path.exists():
-            raise FileNotFoundError(f"human: no {path}. Put OpenSTL's images and lists there, name the parent of human with "
-                                    f"--data_root, or make a small set: python tools/make_sample_data.py -d human --out {data_root}")
+            raise FileNotFoundError(f"human: no {path}. Put OpenSTL's images and lists there, name the parent of human "
+                                    f"with --data_root, or make a small set: python tools/make_sample_data.py -d human "
+                                    f"--out {data_root}")
     there = {f"images/{name}" for name in os.listdir(root / "images")}
     train, test = (_Windows(root, f"{split}.txt", config, there) for split in ("train", "test"))
     augment = CropAndFlip(0.975) if use_augment else None
     tested = test.dataset(np.arange(len(test.prefix)))
     if protocol == "openstl":
         return [train.dataset(np.arange(len(train.prefix)), augment), tested, tested]
-    training, validation = hold_out_end(train.prefix, train.first, train.length * _STEP, config.get("val_fraction", 0.1))
+    training, validation = hold_out_end(train.prefix, train.first, train.length * _STEP,
+                                        config.get("val_fraction", 0.1))
     return [train.dataset(training, augment), train.dataset(validation), tested]
 
 
@@ -51,8 +53,8 @@ class _Windows:
                 prefix, begin = line.split(",")[:2]
                 first.append(int(begin))
             except ValueError:
-                raise ValueError(f"{root / list_name}, line {line_number}: '<beginning of the file names>,<first frame>' is "
-                                 f"needed, got {line!r}.") from None
+                raise ValueError(f"{root / list_name}, line {line_number}: '<beginning of the file names>,<first "
+                                 f"frame>' is needed, got {line!r}.") from None
             prefixes.append(prefix)
         if not prefixes:
             raise ValueError(f"{root / list_name} lists no windows.")
@@ -61,8 +63,8 @@ class _Windows:
         for window in range(len(first)):
             for step in range(self.length):
                 if (name := self._name(window * self.length + step)) not in there:
-                    raise FileNotFoundError(f"human: {root / list_name}, line {window + 1} needs {root / name}, which is not "
-                                            "there. Fetch the image, or take the line out of the list.")
+                    raise FileNotFoundError(f"human: {root / list_name}, line {window + 1} needs {root / name}, which "
+                                            "is not there. Fetch the image, or take the line out of the list.")
 
     def _name(self, index) -> str:
         """File of frame ``index`` of all windows laid one after the other."""
@@ -73,13 +75,15 @@ class _Windows:
         return os.path.join(self.root, self._name(index))
 
     def dataset(self, windows, augment=None) -> WindowDataset:
-        frames = ImageFrames(self._path, self.length * len(self.first), partial(_colour, size=self.shape[1:]), self.shape)
+        decode = partial(_colour, size=self.shape[1:])
+        frames = ImageFrames(self._path, self.length * len(self.first), decode, self.shape)
         # Windows overlap; each image once.
         indices = (windows[:, None] * self.length + np.arange(self.length)).ravel()
         number = self.first[indices // self.length] + indices % self.length * _STEP
         _, once = np.unique(np.stack([self.prefix[indices // self.length], number]), axis=1, return_index=True)
         return WindowDataset(frames, windows * self.length + self.steps[0] - 1, np.arange(1 - self.steps[0], 1),
-                             np.arange(1, self.steps[1] + 1), data_name="human", augment=augment, split=indices[np.sort(once)])
+                             np.arange(1, self.steps[1] + 1), data_name="human", augment=augment,
+                             split=indices[np.sort(once)])
 
 
 def _colour(image, size):

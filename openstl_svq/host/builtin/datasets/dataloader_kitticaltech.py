@@ -1,4 +1,4 @@
-"""KittiCaltech: trained on KITTI's drives (https://doi.org/10.1177/0278364913491297), tested on Caltech Pedestrian's."""
+"""KittiCaltech: trained on KITTI (https://doi.org/10.1177/0278364913491297), tested on Caltech Pedestrian."""
 
 import io
 import re
@@ -19,9 +19,9 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     """Training, validation and test windows, in [0, 1], from either of OpenSTL's layouts.
 
     ``kitti_hkl/X_<split>.hkl`` and ``sources_<split>.hkl`` with ``caltech/data_cache.npy`` and ``indices_cache.npy`` or
-    ``caltech/<set>/*.seq``; or ``kitticaltech_npy/<split>_data.npy`` and ``<split>_idx.npy``. ``strict`` validates on KITTI's
-    own validation drives (``X_val``), or on the end of the training windows where there are none; ``openstl`` on the test
-    windows.
+    ``caltech/<set>/*.seq``; or ``kitticaltech_npy/<split>_data.npy`` and ``<split>_idx.npy``. ``strict`` validates on
+    KITTI's own validation drives (``X_val``), or on the end of the training windows where there are none; ``openstl``
+    on the test windows.
     """
     root = Path(data_root)
     steps = config["pre_seq_length"], config["aft_seq_length"]
@@ -35,16 +35,17 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     elif (root / "kitticaltech_npy").is_dir():
         train, test = (_npy(root / "kitticaltech_npy", split) for split in ("train", "test"))
     else:
-        raise FileNotFoundError(f"kitticaltech: neither {root / 'kitti_hkl'} nor {root / 'kitticaltech_npy'} exists. Put OpenSTL's "
-                                "files there, name their parent with --data_root, or make a small set: "
+        raise FileNotFoundError(f"kitticaltech: neither {root / 'kitti_hkl'} nor {root / 'kitticaltech_npy'} exists. "
+                                "Put OpenSTL's files there, name their parent with --data_root, or make a small set: "
                                 f"python tools/make_sample_data.py -d kitticaltech --out {data_root}")
     for where, (frames, starts) in {"training": train, "test": test, "validation": validation or test}.items():
         if frames.shape[1:] != shape:
-            raise ValueError(f"kitticaltech: the {where} frames have shape {frames.shape[1:]}, in_shape {config['in_shape']} asks "
-                             f"for {shape}.")
+            raise ValueError(f"kitticaltech: the {where} frames have shape {frames.shape[1:]}, in_shape "
+                             f"{config['in_shape']} asks for {shape}.")
         if not len(starts) or starts.min() < 0 or starts.max() + length > len(frames):
-            raise ValueError(f"kitticaltech: no window of {length} frames fits, or the windows' list does not fit the {len(frames)} "
-                             f"{where} frames (it may be of another length). Shorten pre_seq_length and aft_seq_length.")
+            raise ValueError(f"kitticaltech: no window of {length} frames fits, or the windows' list does not fit the "
+                             f"{len(frames)} {where} frames (it may be of another length). Shorten pre_seq_length and "
+                             "aft_seq_length.")
     if protocol == "strict" and validation is None:
         frames, starts = train
         order = np.argsort(starts)
@@ -58,7 +59,8 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
                              data_name="kitticaltech", augment=augment)
 
     tested = dataset(test)
-    return [dataset(train, CropAndFlip(0.95) if use_augment else None), dataset(validation) if validation else tested, tested]
+    augment = CropAndFlip(0.95) if use_augment else None
+    return [dataset(train, augment), dataset(validation) if validation else tested, tested]
 
 
 def _npy(folder, split):
@@ -80,8 +82,8 @@ def _images(path) -> FileFrames:
         raise ValueError(f"{path} holds {stored.dtype}; bytes, or numbers in [0, 1] are needed.")
     for k in (0, len(stored) // 2, len(stored) - 1) if stored.dtype != np.uint8 else ():
         if not (0 <= stored[k].min() and stored[k].max() <= 1):
-            raise ValueError(f"{path}: image {k} has values from {stored[k].min():g} to {stored[k].max():g}; numbers in [0, 1], or "
-                             "bytes are needed.")
+            raise ValueError(f"{path}: image {k} has values from {stored[k].min():g} to {stored[k].max():g}; numbers "
+                             "in [0, 1], or bytes are needed.")
     return FileFrames(path, from_images)
 
 
@@ -96,7 +98,7 @@ def _kitti(folder, split, length):
 
 
 class _HklImages(ArrayFrames):
-    """Images in a hickle file, which is HDF5 beneath: opened anew for each read, in whatever version of hickle it is."""
+    """Images in a hickle file of any version, which is HDF5 beneath; opened anew for each read."""
 
     def __init__(self, path):
         self.path = path
@@ -140,8 +142,8 @@ def _hdf5(path):
     try:
         import h5py
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{path} is read with h5py, which is not installed: pip install h5py, or convert the data to "
-                                  "kitticaltech_npy.") from error
+        raise ModuleNotFoundError(f"{path} is read with h5py, which is not installed: pip install h5py, or convert the "
+                                  "data to kitticaltech_npy.") from error
     try:
         return h5py.File(path, "r")
     except FileNotFoundError:
@@ -162,13 +164,13 @@ def _caltech(folder, length, size):
     videos = sorted(folder.glob("*/*.seq"))
     if not videos:
         raise FileNotFoundError(f"kitticaltech: no {folder}/<set>/*.seq and no data_cache.npy there.")
-    key = fingerprint(videos)
-    counts = np.load(cached_file(lambda: (np.array([len(_frame_offsets(path)) // _EVERY]) for path in videos), (len(videos),),
-                                 np.int64, beside=folder.parent, name="caltech_counts", key=key))
-    shape = (counts.sum(), *size, 3)
-    path = cached_file(lambda: (frame for video in videos for frame in _decode(video, size)), shape, np.uint8, beside=folder.parent,
-                       name="caltech", key=key)
-    return FileFrames(path, from_images), sliding(np.repeat(np.arange(len(videos)), counts), length, np.full(shape[0], length))
+    place = {"beside": folder.parent, "key": fingerprint(videos)}
+    counts = np.load(cached_file(lambda: (np.array([len(_frame_offsets(video)) // _EVERY]) for video in videos),
+                                 (len(videos),), np.int64, name="caltech_counts", **place))
+    path = cached_file(lambda: (frame for video in videos for frame in _decode(video, size)),
+                       (counts.sum(), *size, 3), np.uint8, name="caltech", **place)
+    video = np.repeat(np.arange(len(videos)), counts)
+    return FileFrames(path, from_images), sliding(video, length, np.full(len(video), length))
 
 
 def _frame_offsets(path) -> list[int]:
@@ -177,7 +179,7 @@ def _frame_offsets(path) -> list[int]:
 
 
 def _decode(path, size) -> Iterator[np.ndarray]:
-    """Every third frame, scaled to the height and cut to the width of ``size``: ``(1, H, W, 3)`` bytes, blue, green, red."""
+    """Every third frame, scaled to ``size``'s height and cut to its width: bytes ``(1, H, W, 3)``, blue, green, red."""
     from skimage.transform import resize
     data, offsets = path.read_bytes(), _frame_offsets(path)
     for number in range(_EVERY - 1, len(offsets) // _EVERY * _EVERY, _EVERY):

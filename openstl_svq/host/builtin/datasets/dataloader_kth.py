@@ -26,8 +26,9 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     root = Path(data_root) / "kth"
     missing = [action for action in _SLOW + _FAST if not (root / action).is_dir()]
     if missing:
-        raise FileNotFoundError(f"kth: no folder {root / missing[0]}. Put OpenSTL's folders of frames there, name the parent of "
-                                f"kth with --data_root, or make a small set: python tools/make_sample_data.py -d kth --out {data_root}")
+        raise FileNotFoundError(f"kth: no folder {root / missing[0]}. Put OpenSTL's folders of frames there, name the "
+                                f"parent of kth with --data_root, or make a small set: python "
+                                f"tools/make_sample_data.py -d kth --out {data_root}")
     train = _Clips(root, range(1, _TRAINING_PEOPLE + 1), config)
     test = _Clips(root, range(_TRAINING_PEOPLE + 1, 26), config)
     augment = CropAndFlip(0.95) if use_augment else None
@@ -66,7 +67,8 @@ class _Clips:
         self.starts = sliding(np.array(video), self.length, step, np.array(number))
         if not len(self.starts):
             raise ValueError(f"kth: people {people[0]}-{people[-1]} have {len(self.paths)} frames under {root} and no "
-                             f"{self.length} consecutive ones. Give longer clips, or shorter pre_seq_length and aft_seq_length.")
+                             f"{self.length} consecutive ones. Give longer clips, or shorter pre_seq_length and "
+                             "aft_seq_length.")
 
     def windows(self, starts, augment=None) -> WindowDataset:
         frames = ImageFrames(self.paths.__getitem__, len(self.paths), partial(_grey, size=self.shape[1:]), self.shape)

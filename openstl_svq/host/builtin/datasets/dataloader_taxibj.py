@@ -1,4 +1,4 @@
-"""TaxiBJ (https://arxiv.org/abs/1610.00081): inflow and outflow of taxis in Beijing, every half hour on 32 x 32 cells."""
+"""TaxiBJ (https://arxiv.org/abs/1610.00081): taxis in and out of 32 x 32 cells of Beijing, every half hour."""
 
 import zipfile
 from pathlib import Path
@@ -16,21 +16,22 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     """
     path = Path(data_root) / "taxibj" / "dataset.npz"
     if not path.is_file():
-        raise FileNotFoundError(f"taxibj: no file {path}. Put OpenSTL's dataset.npz there, name its folder's parent with "
-                                f"--data_root, or make a small set: python tools/make_sample_data.py -d taxibj --out {data_root}")
+        raise FileNotFoundError(f"taxibj: no file {path}. Put OpenSTL's dataset.npz there, name its folder's parent "
+                                f"with --data_root, or make a small set: python tools/make_sample_data.py -d taxibj "
+                                f"--out {data_root}")
     steps = config["pre_seq_length"], config["aft_seq_length"]
     train, test = (_windows(path, split, steps, config["in_shape"]) for split in ("train", "test"))
     length = sum(steps)
     count = len(train) // length
     training = validation = None
     if protocol == "strict":
-        # Windows may follow each other by one step, so those that could share a step with the held-out end are left out.
+        # Windows may be one step apart, so those that could share a step with the held-out end are left out.
         training, validation = hold_out_end(np.zeros(count), np.arange(count), length, config.get("val_fraction", 0.1))
 
     def dataset(frames, windows=None, augment=None):
         windows = np.arange(len(frames) // length) if windows is None else windows
-        return WindowDataset(frames, length * windows + steps[0] - 1, np.arange(1 - steps[0], 1), np.arange(1, steps[1] + 1),
-                             data_name="taxibj", augment=augment)
+        return WindowDataset(frames, length * windows + steps[0] - 1, np.arange(1 - steps[0], 1),
+                             np.arange(1, steps[1] + 1), data_name="taxibj", augment=augment)
 
     augment = CropAndFlip() if use_augment else None
     test = dataset(test)
@@ -48,8 +49,8 @@ def _windows(path, split, steps, in_shape) -> ArrayFrames:
             for name, begin, count in ((f"X_{split}", 0, steps[0]), (f"Y_{split}", steps[0], steps[1])):
                 values = file[name]
                 if values.ndim != 5 or values.shape[1:] != (count, *in_shape[1:]):
-                    raise ValueError(f"{path}: {name} has shape {values.shape}, {('N', count, *in_shape[1:])} is needed; "
-                                     "pre_seq_length, aft_seq_length and in_shape must be the file's.")
+                    raise ValueError(f"{path}: {name} has shape {values.shape}, {('N', count, *in_shape[1:])} is "
+                                     "needed; pre_seq_length, aft_seq_length and in_shape must be the file's.")
                 if frames is None:
                     frames = np.empty((len(values), sum(steps), *in_shape[1:]), dtype=np.float32)
                 if len(values) != len(frames):

@@ -1,4 +1,4 @@
-"""WeatherBench (https://arxiv.org/abs/2002.00469) and files in its layout: ``<variable folder>/<variable folder>*.nc``."""
+"""WeatherBench (https://arxiv.org/abs/2002.00469) and files in its layout: ``<variable>/<variable>*.nc``."""
 
 import warnings
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ _RESOLUTIONS = ("5_625", "2_8125", "1_40625")
 def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> list[WindowDataset]:
     """Training, validation and test windows of a weather dataset.
 
-    ``strict``: windows of consecutive steps, ``step`` hours apart (or as far as the files' own, if that is more), that cross
-    no gap; every split normalised with the training split's statistics; latitudes ascending. ``openstl``: windows by position
-    with ``idx_in`` and ``idx_out``, across gaps, without the last steps; every split normalised with its own statistics;
-    validation is the test split.
+    ``strict``: windows of consecutive steps, ``step`` hours apart (or as far as the files' own, if that is more), that
+    cross no gap; every split normalised with the training split's statistics; latitudes ascending. ``openstl``: windows
+    by position with ``idx_in`` and ``idx_out``, across gaps, without the last steps; every split normalised with its
+    own statistics; validation is the test split.
 
     Args:
         dataname: for messages, and for the resolution in its name.
@@ -53,8 +53,9 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
 def _strict(dataname, folder, variables, config, described, augment):
     for key in ("idx_in", "idx_out"):
         if config.get(key) != dataset_parameters[dataname].get(key):
-            raise ValueError(f"{key} is read with --protocol openstl only; strict windows are {config['pre_seq_length']} "
-                             f"steps in and {config['aft_seq_length']} out, one after the other.")
+            raise ValueError(f"{key} is read with --protocol openstl only; strict windows are "
+                             f"{config['pre_seq_length']} steps in and {config['aft_seq_length']} out, one after the "
+                             "other.")
     refuse_overlap(config)
     variables = [v.ascending() for v in variables]
     idx_in = np.arange(1 - config["pre_seq_length"], 1)
@@ -66,9 +67,9 @@ def _strict(dataname, folder, variables, config, described, augment):
         times = times[(times - times[0]) % spacing == np.timedelta64(0)]
         anchors = unbroken(segments(times, spacing), idx_in, idx_out)
         if not len(anchors):
-            raise ValueError(f"{dataname}: {split} {config[split]} has {len(times)} steps of {spacing.astype(int) // 60:g} h "
-                             f"and no {len(idx_in)} + {len(idx_out)} of them in a row, which one window needs. "
-                             "Give more time, or a shorter pre_seq_length and aft_seq_length.")
+            raise ValueError(f"{dataname}: {split} {config[split]} has {len(times)} steps of "
+                             f"{spacing.astype(int) // 60:g} h and no {len(idx_in)} + {len(idx_out)} of them in a row, "
+                             "which one window needs. Give more time, or a shorter pre_seq_length and aft_seq_length.")
         frames = _read(folder, variables, times, dataname, split)
         statistics = statistics or _statistics(frames, variables, split)
         datasets.append(WindowDataset(
@@ -86,12 +87,12 @@ def _openstl(dataname, folder, variables, config, described, augment):
         times = _times_within(variables, config[split], split)[:-1:config.get("step", 1)]
         anchors = np.arange(-idx_in[0], len(times) - idx_out[-1] - 1)
         if not len(anchors):
-            raise ValueError(f"{dataname}: {split} {config[split]} leaves {len(times)} steps, and one window of OpenSTL's needs "
-                             f"{idx_out[-1] - idx_in[0] + 2}. Give more time.")
+            raise ValueError(f"{dataname}: {split} {config[split]} leaves {len(times)} steps, and one window of "
+                             f"OpenSTL's needs {idx_out[-1] - idx_in[0] + 2}. Give more time.")
         frames = _read(folder, variables, times, dataname, split)
         own = _statistics(frames, variables, split)
         training = training or own
-        # What is exposed, and so brings predictions back to their unit, is the training data's for single variables only.
+        # Predictions are brought back to their unit with what is exposed.
         mean, std = own if isinstance(described["data_name"], list) else training
         datasets.append(WindowDataset(
             frames, anchors, idx_in, idx_out, mean=mean, std=std, normalise=own, times=times,
@@ -129,8 +130,8 @@ class _Variable:
                 array = data[name]
                 expected = {"time", "lat", "lon"}
                 if not expected <= set(array.dims) or set(array.dims) - expected - {"level"}:
-                    raise ValueError(f"{path}: {name} has dimensions {array.dims}; (time, lat, lon) or (time, level, lat, lon) "
-                                     "is needed. Rename or drop dimensions.")
+                    raise ValueError(f"{path}: {name} has dimensions {array.dims}; (time, lat, lon) or (time, level, "
+                                     "lat, lon) is needed. Rename or drop dimensions.")
                 if data["time"].dtype.kind != "M":
                     raise ValueError(f"{path}: its times do not decode to dates of the standard calendar.")
                 times.append(data["time"].values.astype("datetime64[m]"))
@@ -147,9 +148,10 @@ class _Variable:
         twice = np.flatnonzero(times[1:] == times[:-1])
         if len(twice):
             first, second = (paths[file[twice[0] + k]].name for k in (0, 1))
-            raise ValueError(f"{name}: {len(twice)} times are there twice, the first {times[twice[0]]} in {first} and {second}. "
-                             f"Take one of the files out of {paths[0].parent}.")
-        return cls(name, paths, times, file, position, *grids[0][:2], units, _levels(grids[0][2], level, name, paths[0]))
+            raise ValueError(f"{name}: {len(twice)} times are there twice, the first {times[twice[0]]} in {first} and "
+                             f"{second}. Take one of the files out of {paths[0].parent}.")
+        lat, lon, levels = grids[0]
+        return cls(name, paths, times, file, position, lat, lon, units, _levels(levels, level, name, paths[0]))
 
     @property
     def channels(self):
@@ -172,8 +174,8 @@ def _weather_folder(dataname, data_root, names):
         if not any(folder.glob(pattern)):
             raise FileNotFoundError(
                 f"{dataname}: no files {folder / pattern}{'' if folder == named else f' (and no folder {named})'}. "
-                "Put WeatherBench's files there (github.com/pangeo-data/WeatherBench), name their folder with --data_root, or "
-                f"make a small set: python tools/make_sample_data.py -d {dataname} --out {data_root}")
+                "Put WeatherBench's files there (github.com/pangeo-data/WeatherBench), name their folder with "
+                f"--data_root, or make a small set: python tools/make_sample_data.py -d {dataname} --out {data_root}")
     return folder
 
 
@@ -206,9 +208,10 @@ def _same_grid(variables, in_shape, dataname):
             raise ValueError(f"{dataname}: {first.name} and {other.name} lie on different grids.")
     found = [sum(v.channels for v in variables), len(first.lat), len(first.lon)]
     if found != list(in_shape[1:]):
+        says = str([in_shape[0], *found]).replace(" ", "")
         raise ValueError(f"{dataname}: the files have {found[0]} channels on {found[1]} x {found[2]} points, in_shape "
-                         f"{list(in_shape)} asks for {in_shape[1]} on {in_shape[2]} x {in_shape[3]}. Regrid the files, or give "
-                         f"--cfg_options in_shape={[in_shape[0], *found]}".replace(", ", ","))
+                         f"{list(in_shape)} asks for {in_shape[1]} on {in_shape[2]} x {in_shape[3]}. Regrid the files, "
+                         f"or give --cfg_options in_shape={says}")
 
 
 # ---- time ----
@@ -222,8 +225,8 @@ def _times_within(variables, bounds, split, complete=False):
     for variable, times in zip(variables[1:], chosen[1:]):
         if not np.array_equal(times, chosen[0]):
             odd = np.setxor1d(times, chosen[0])
-            raise ValueError(f"{split} {bounds}: {first.name} and {variable.name} have different times; {len(odd)} are in one "
-                             f"alone, the first {odd[0]}.")
+            raise ValueError(f"{split} {bounds}: {first.name} and {variable.name} have different times; {len(odd)} are "
+                             f"in one alone, the first {odd[0]}.")
     times = chosen[0]
     there = f"the files in {first.paths[0].parent} go from {first.times[0]} to {first.times[-1]}"
     if not len(times):
@@ -246,7 +249,8 @@ def _spacing(times, step, dataname):
     if step == 1 and native > wanted:
         return native
     if wanted % native:
-        raise ValueError(f"{dataname} takes a frame every {step} h, and the files have one every {native.astype(int) / 60:g} h.")
+        raise ValueError(f"{dataname} takes a frame every {step} h, and the files have one every "
+                         f"{native.astype(int) / 60:g} h.")
     return wanted
 
 
@@ -296,9 +300,10 @@ class _NetCDFFrames:
             t, _, i, j = np.argwhere(bad)[0]
             with _opened(path) as data:
                 when = data["time"].values[positions[t]].astype("datetime64[m]")
-            raise ValueError(f"{path}: {bad.sum()} of {bad.size} values of {variable.name} read are NaN, fill values or infinite, "
-                             f"the first at {when}, latitude {variable.lat[::-1][i] if variable.flip else variable.lat[i]:g}, "
-                             f"longitude {variable.lon[j]:g}. Fill them in, or leave that time out of the splits.")
+            raise ValueError(f"{path}: {bad.sum()} of {bad.size} values of {variable.name} read are NaN, fill values "
+                             f"or infinite, the first at {when}, latitude "
+                             f"{variable.lat[::-1][i] if variable.flip else variable.lat[i]:g}, longitude "
+                             f"{variable.lon[j]:g}. Fill them in, or leave that time out of the splits.")
 
 
 def _read(folder, variables, times, dataname, split):
@@ -311,6 +316,7 @@ def _statistics(frames, variables, split):
     mean, std = cached_statistics(frames)
     constant = np.flatnonzero(std.ravel() == 0)
     if len(constant):
-        warnings.warn(f"{split}: channel {constant.tolist()} never changes; it is centred and not scaled.", stacklevel=2)
+        warnings.warn(f"{split}: channel {constant.tolist()} never changes; it is centred and not scaled.",
+                      stacklevel=2)
         std = np.where(std == 0, np.float32(1), std)
     return mean, std

@@ -1,7 +1,7 @@
 """OpenSTL's entry for each dataset that this host loads: shapes, splits and metrics.
 
-``idx_in``, ``idx_out`` (steps before and after the anchor) and ``step`` (every so many hours) are OpenSTL's. Its index lists
-apply the factor 6 of the six-hourly sets a second time; the protocol ``strict`` does not read them.
+``idx_in``, ``idx_out`` (steps before and after the anchor) and ``step`` (every so many hours) are OpenSTL's. Its index
+lists apply the factor 6 of the six-hourly sets a second time; the protocol ``strict`` does not read them.
 """
 
 from ....data.sample import SAMPLE_DATASETS
@@ -39,7 +39,7 @@ dataset_parameters = {
     "kth40": _entry([10, 1, 128, 128], 40, _VIDEO),
     "kitticaltech": _entry([10, 3, 128, 160], 1, _VIDEO),
     "human": _entry([4, 3, 256, 256], 4, _VIDEO),
-    "custom": _entry([10, 1, 64, 64], 10, ["mse", "rmse", "mae"], data_name=None, split=[0.7, 0.1, 0.2], train_time=None,
-                     val_time=None, test_time=None, normalise=None, crop=None),
+    "custom": _entry([10, 1, 64, 64], 10, ["mse", "rmse", "mae"], data_name=None, split=[0.7, 0.1, 0.2],
+                     train_time=None, val_time=None, test_time=None, normalise=None, crop=None),
     **SAMPLE_DATASETS,
 }

@@ -38,8 +38,8 @@ class ArrayFrames:
 class FileFrames(ArrayFrames):
     """Frames in one ``.npy`` file that stays on disk.
 
-    The file is mapped anew for each read: a map kept open would count every page ever touched as this process's memory, and
-    would not survive being sent to a worker.
+    The file is mapped anew for each read: a map kept open would count every page ever touched as this process's
+    memory, and would not survive being sent to a worker.
 
     Args:
         path: an array as :class:`ArrayFrames` takes it.
@@ -98,11 +98,12 @@ def read_image(file) -> np.ndarray:
         with Image.open(file) as image:
             return np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
     except (OSError, SyntaxError) as error:  # PIL raises SyntaxError for some broken files
-        raise ValueError(f"the image {file} cannot be read ({error}): it is missing or damaged; fetch it again.") from error
+        raise ValueError(f"the image {file} cannot be read ({error}): it is missing or damaged; fetch it again."
+                         ) from error
 
 
 def resize(image: np.ndarray, size, mode: str) -> np.ndarray:
-    """``image`` (H, W) or (H, W, C) at another ``size`` (h, w), float32, as OpenCV's resize: ``bilinear`` or ``bicubic``."""
+    """``image`` (H, W) or (H, W, C) at ``size`` (h, w), float32, as OpenCV does ``bilinear`` or ``bicubic``."""
     if image.shape[:2] == tuple(size):
         return image.astype(np.float32)
     planes = torch.from_numpy(image.astype(np.float32)).reshape(*image.shape[:2], -1).permute(2, 0, 1)[None]

@@ -12,8 +12,8 @@ def period(bounds, split):
         if np.isnat(first) or np.isnat(last):
             raise ValueError
     except (TypeError, ValueError):
-        raise ValueError(f"{split} must be two years or dates, as in ['2010', '2015'] or ['2019-03-01', '2019-03-23'], got "
-                         f"{bounds!r}.") from None
+        raise ValueError(f"{split} must be two years or dates, as in ['2010', '2015'] or ['2019-03-01', '2019-03-23'], "
+                         f"got {bounds!r}.") from None
     begin, end = first.astype("datetime64[m]"), (last + 1).astype("datetime64[m]")
     if end <= begin:
         raise ValueError(f"{split} {bounds!r} ends before it begins.")
@@ -25,8 +25,8 @@ def refuse_overlap(config):
     spans = {split: period(config[split], split)[:2] for split in SPLITS}
     for a, b in (("train_time", "val_time"), ("train_time", "test_time"), ("val_time", "test_time")):
         if spans[a][0] < spans[b][1] and spans[b][0] < spans[a][1]:
-            raise ValueError(f"{a} {config[a]} and {b} {config[b]} overlap: scores on data that were trained on say nothing. "
-                             "Part them (or, to do as OpenSTL does, --protocol openstl).")
+            raise ValueError(f"{a} {config[a]} and {b} {config[b]} overlap: scores on data that were trained on say "
+                             "nothing. Part them (or, to do as OpenSTL does, --protocol openstl).")
 
 
 def segments(times, spacing):

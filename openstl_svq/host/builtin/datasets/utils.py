@@ -10,7 +10,8 @@ def make_loaders(train: Dataset, validation: Dataset, test: Dataset, *, batch_si
 
     ``num_workers=0`` loads in the main process.
     """
-    shared = {"num_workers": num_workers, "persistent_workers": num_workers > 0, "pin_memory": torch.cuda.is_available()}
+    shared = {"num_workers": num_workers, "persistent_workers": num_workers > 0,
+              "pin_memory": torch.cuda.is_available()}
     return (DataLoader(train, batch_size=batch_size, shuffle=True, drop_last=True, **shared),
             DataLoader(validation, batch_size=val_batch_size, shuffle=False, drop_last=drop_last, **shared),
             DataLoader(test, batch_size=val_batch_size, shuffle=False, drop_last=drop_last, **shared))

@@ -55,7 +55,7 @@ class WindowDataset(Dataset):
         return None if self._times is None else self._times[self._anchors[index] + self._offsets[self._steps_in:]]
 
     def frames(self, chunk: int = 512) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        """Each frame of the split once, normalised, with its time: ``(n, C, H, W)``, datetime64 ``(n,)`` or ``None``."""
+        """Each frame of the split once, normalised: ``(n, C, H, W)`` and datetime64 ``(n,)`` or ``None``."""
         if self._split is None:
             self._split = np.unique(self._anchors[:, None] + self._offsets)
         for begin in range(0, len(self._split), chunk):
@@ -102,10 +102,10 @@ def hold_out_end(group: np.ndarray, start: np.ndarray, length: int, fraction: fl
     """Which windows to train on, and which to validate on: the last ``fraction``, that shares nothing with the rest.
 
     Args:
-        group: what must not be on both sides (a video, a person), for each window, ``(N,)``; the last ones that appear go to
-            validation.
-        start: first frame of each window, ``(N,)``; within a single group, windows that reach into the validation part are
-            left out.
+        group: what must not be on both sides (a video, a person), for each window, ``(N,)``; the last ones that appear
+            go to validation.
+        start: first frame of each window, ``(N,)``; within a single group, windows that reach into the validation part
+            are left out.
         length: frames in a window.
 
     Raises:
@@ -122,8 +122,8 @@ def hold_out_end(group: np.ndarray, start: np.ndarray, length: int, fraction: fl
     else:
         training = np.flatnonzero(start + length <= start[cut])
     if not len(training):
-        raise ValueError(f"{count} training windows are too few to hold out {fraction:g} of them for validation: give more "
-                         "data or a smaller --val_fraction (--protocol openstl validates on the test data).")
+        raise ValueError(f"{count} training windows are too few to hold out {fraction:g} of them for validation: give "
+                         "more data or a smaller --val_fraction (--protocol openstl validates on the test data).")
     return training, order[cut:]
 
 
