@@ -72,8 +72,8 @@ class Experiment(BaseExperiment):
         # A checkpoint of its own, not save_last: `last` must also be written when the epoch was not the best.
         last = ModelCheckpoint(dirpath=ckpt_dir, filename="last", monitor=None, save_top_k=1,
                                every_n_epochs=1, enable_version_counter=False, save_on_train_epoch_end=True)
-        # A bar that redraws itself is for terminals; a log file gets the line that EpochLog prints.
-        bar = TQDMProgressBar(refresh_rate=1 if sys.stderr.isatty() else 0)
+        # In a log file every redrawing of the bar is a line of its own: a few of them per epoch are enough.
+        bar = TQDMProgressBar(refresh_rate=1 if sys.stdout.isatty() else max(1, len(self.data.train_loader) // 4))
         callbacks = [SeedEpoch(args.seed), EpochLog(), bar, best, last]
         if not args.test:
             callbacks.append(LearningRateMonitor())
