@@ -73,8 +73,8 @@ class Experiment(BaseExperiment):
         last = ModelCheckpoint(dirpath=ckpt_dir, filename="last", monitor=None, save_top_k=1,
                                every_n_epochs=1, enable_version_counter=False, save_on_train_epoch_end=True)
         # In a log file every redrawing of the bar is a line of its own: a few of them per epoch are enough.
-        bar = TQDMProgressBar(refresh_rate=1 if sys.stdout.isatty() else max(1, len(self.data.train_loader) // 4))
-        callbacks = [SeedEpoch(args.seed), EpochLog(), bar, best, last]
+        bar = EpochBar(refresh_rate=1 if sys.stdout.isatty() else max(1, len(self.data.train_loader) // 4))
+        callbacks = [SeedEpoch(args.seed), bar, best, last]
         if not args.test:
             callbacks.append(LearningRateMonitor())
         if args.patience:
@@ -141,6 +141,8 @@ class Experiment(BaseExperiment):
         except SystemExit:  # how Lightning ends after Ctrl-C
             _say(f"interrupted; continue with --resume {self.save_dir}")
             raise
+        if self.trainer.current_epoch < self.args.epoch:
+            _say(f"stopped early: {self.args.metric_for_bestckpt} has not improved for {self.args.patience} epochs")
         best = self.save_dir / "checkpoints" / "best.ckpt"
         checkpoints.load_weights(self.method, checkpoints.load(best), f"checkpoint {best}")
 
@@ -227,14 +229,24 @@ def _say(text: str):
     print(text, flush=True)
 
 
-class EpochLog(Callback):
-    """One line per epoch, with the losses."""
+class EpochBar(TQDMProgressBar):
+    """Lightning's bar, with epochs counted from 1 and a line of losses that stays for each."""
+
+    def on_train_epoch_start(self, trainer, *args):
+        super().on_train_epoch_start(trainer, *args)
+        self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+
+    def get_metrics(self, trainer, pl_module):
+        metrics = super().get_metrics(trainer, pl_module)
+        return {"loss": metrics["train_loss_step"]} if "train_loss_step" in metrics else {}
 
     def on_train_epoch_end(self, trainer, pl_module):
+        super().on_train_epoch_end(trainer, pl_module)
         losses = {k: float(v) for k, v in trainer.callback_metrics.items() if k in ("train_loss", "val_loss")}
         rate = trainer.optimizers[0].param_groups[0]["lr"]
-        _say(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: " +
-             ", ".join(f"{k} {v:.6f}" for k, v in losses.items()) + f", lr {rate:.2e}")
+        if trainer.is_global_zero:
+            self.print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
+                       + ", ".join(f"{k} {v:.6f}" for k, v in losses.items()) + f", lr {rate:.2e}")
 
 
 def find_checkpoint(args) -> Path:
