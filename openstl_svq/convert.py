@@ -32,7 +32,7 @@ def convert_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     ::
 
         model.*, module.*, _orig_mod.*               -> *
-        vq.vq.proj_regression_weight.linear_proj.*   -> quantizer.proj_in.*   (quantizer.proj_out.* in the one-layer variant)
+        vq.vq.proj_regression_weight.linear_proj.*   -> quantizer.proj_in.*   (one-layer variant: quantizer.proj_out.*)
         vq.vq.proj_regression_weight.linear_proj2.*  -> quantizer.proj_out.*
         vq.vq.codebook                               -> quantizer.codebook
         vq.vq.* (their baselines)                    -> quantizer.library.*
@@ -42,7 +42,8 @@ def convert_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Keys that are this package's already stay as they are, so converting twice changes nothing.
 
     Args:
-        state_dict: of SimVP or TAU (OpenSTL), SimVPVQ (the authors'), or this package's models; of the model or the method.
+        state_dict: of SimVP or TAU (OpenSTL), SimVPVQ (the authors'), or this package's models; of the model or of the
+            whole method.
 
     Raises:
         ValueError: a key that belongs to none of these, or two keys that become one.
@@ -63,9 +64,9 @@ def convert_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         old = next(filter(name.startswith, renamed), "")
         name = renamed.get(old, "") + name.removeprefix(old)
         if not name.startswith(_PARTS):
-            raise ValueError(f"the weight {key!r} has no place in SimVP with a quantizer, which has {', '.join(_PARTS)} (the "
-                             f"authors' released code: {_AUTHORS_QUANTIZER} for the last). Is this the checkpoint of another "
-                             "method?")
+            raise ValueError(f"the weight {key!r} has no place in SimVP with a quantizer, which has "
+                             f"{', '.join(_PARTS)} (in the authors' code {_AUTHORS_QUANTIZER} for the last). Is this the "
+                             "checkpoint of another method?")
         if name.endswith("._codebook.initted"):  # a flag that vector-quantize-pytorch once kept as an array of one
             value = value.reshape(())
         if name in converted:
@@ -84,8 +85,8 @@ def _unwrapped(key: str) -> str:
 def convert_checkpoint(source, target, *, trust: bool = False) -> dict[str, Tensor]:
     """Writes the checkpoint file ``source`` to ``target`` as one of this package; returns its weights.
 
-    The weights, under the names that a method has, and the configuration if there is one; nothing to resume training from.
-    Weights of methods other than the SimVP family keep their names.
+    The weights, under the names that a method has, and the configuration if there is one; nothing to resume training
+    from. Weights of methods other than the SimVP family keep their names.
 
     Args:
         source: checkpoint of OpenSTL (any method), of the authors' code, or of this package; or weights alone.
@@ -118,9 +119,9 @@ def _read(path: Path, trust: bool) -> Mapping:
     except Exception as error:  # what torch raises for a damaged file is not specified
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         if isinstance(error, pickle.UnpicklingError) and not trust:
-            raise ValueError(f"checkpoint {path} is refused: it is damaged or holds more than tensors and plain values, and "
-                             f"then loading it could run any code ({reason}). If you trust where it comes from, add "
-                             "--trust.") from error
+            raise ValueError(f"checkpoint {path} is refused: it is damaged or holds more than tensors and plain "
+                             f"values, and then loading it could run any code ({reason}). If you trust where it comes "
+                             "from, add --trust.") from error
         raise ValueError(f"checkpoint {path} cannot be read: {reason}") from error
     if not isinstance(content, Mapping):
         raise ValueError(f"{path} is no checkpoint: it holds a {type(content).__name__}, not weights by name.")

@@ -1,7 +1,8 @@
 """Checkpoints of OpenSTL and of the authors' released code.
 
-``openstl_authors_outputs.npz`` holds outputs of the authors' SimVPVQ (github Pachark/SVQ-Forecasting, commit 3889e6d), its
-weights filled by the formula of tests/parity/README.md under its own key names, on ``default_rng(0)`` of shape (1,2,1,8,16).
+``openstl_authors_outputs.npz`` holds outputs of the authors' SimVPVQ (github Pachark/SVQ-Forecasting, commit 3889e6d),
+its weights filled by the formula of tests/parity/README.md under its own key names, on ``default_rng(0)`` of shape
+(1,2,1,8,16).
 """
 
 import importlib.util
@@ -21,7 +22,8 @@ SETTINGS = {
     "learnable": {"quantizer_kwargs": {"codebook_size": 20, "hidden_dim": 16}},
     "one_layer": {"quantizer_kwargs": {"codebook_size": 20, "hidden_dim": None, "learn_codebook": False}},
     "narrowed": {"quantizer_kwargs": {"codebook_size": 12, "hidden_dim": 16}},
-    "relu_after": {"quant_position": "after", "quantizer_kwargs": {"codebook_size": 20, "hidden_dim": 16, "output_relu": True}},
+    "relu_after": {"quant_position": "after",
+                   "quantizer_kwargs": {"codebook_size": 20, "hidden_dim": 16, "output_relu": True}},
 }
 
 
@@ -121,7 +123,8 @@ def load(path):
 
 
 def test_authors_file(tmp_path):
-    torch.save({"epoch": 3, "optimizer": {"state": {}}, "state_dict": authors_weights("learnable")}, tmp_path / "in.pth")
+    content = {"epoch": 3, "optimizer": {"state": {}}, "state_dict": authors_weights("learnable")}
+    torch.save(content, tmp_path / "in.pth")
     convert.convert_checkpoint(tmp_path / "in.pth", tmp_path / "out.ckpt")
     saved = load(tmp_path / "out.ckpt")
     assert set(saved) == {"state_dict"}
@@ -144,13 +147,14 @@ def openstl_file(tmp_path, method, weights):
 
 
 def test_openstl_file_needs_trust_and_keeps_its_configuration(tmp_path):
-    source = openstl_file(tmp_path, "SimVP", {f"model.{k}": v for k, v in build(quant_position="none").state_dict().items()})
+    weights = {f"model.{name}": value for name, value in build(quant_position="none").state_dict().items()}
+    source = openstl_file(tmp_path, "simvp", weights)
     with pytest.raises(ValueError, match="could run any code.*--trust"):
         convert.convert_checkpoint(source, tmp_path / "out.ckpt")
     assert not (tmp_path / "out.ckpt").exists()
     convert.convert_checkpoint(source, tmp_path / "out.ckpt", trust=True)
     saved = load(tmp_path / "out.ckpt")
-    assert {k: saved["hyper_parameters"][k] for k in ("method", "lr")} == {"method": "SimVP", "lr": 0.1}
+    assert {k: saved["hyper_parameters"][k] for k in ("method", "lr")} == {"method": "simvp", "lr": 0.1}
     assert "torchscript" not in saved["hyper_parameters"]
     assert torch.equal(saved["hyper_parameters"]["test_mean"], torch.zeros(1, 1, 1, 1, dtype=torch.float64))
 

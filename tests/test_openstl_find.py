@@ -77,7 +77,8 @@ def test_missing_packages_are_all_named_as_pip_knows_them(install):
             "Version: 1.0.0\nRequires-Dist: numpy\nRequires-Dist: not-there\nRequires-Dist: not-asked; extra == 'all'")
     found = host.find()
     assert found.kind == "broken"
-    assert found.reason.endswith("no module named 'cv2_that_is_missing'; it lacks: pip install cv2_that_is_missing not-there")
+    assert found.reason.endswith("no module named 'cv2_that_is_missing'; "
+                                 "it lacks: pip install cv2_that_is_missing not-there")
 
 
 def test_missing_module_is_named_as_its_package(install, monkeypatch):
@@ -126,7 +127,8 @@ def test_importing_openstl_does_not_silence_warnings(install):
 
 def test_unknown_version_loads_with_one_warning(install):
     names = {"openstl/api.py": "BaseExperiment = 1", "openstl/core.py": "get_optim_scheduler = metric = 1",
-             "openstl/datasets.py": "BaseDataModule = dataset_parameters = 1", "openstl/models.py": "SimVP_Model = 1",
+             "openstl/datasets.py": "BaseDataModule, dataset_parameters = 1, {}",
+             "openstl/models.py": "SimVP_Model = 1",
              "openstl/methods/__init__.py": "TAU = SimVP = method_maps = 1",
              "openstl/methods/base_method.py": "Base_method = 1", "openstl/utils.py": "create_parser = 1"}
     install(real("7.0.0", **names))

@@ -56,8 +56,9 @@ def test_each_fix_has_a_name_a_reason_and_a_test():
 
 def test_apply_uses_only_what_is_needed_and_names_it(monkeypatch):
     done = []
-    monkeypatch.setattr(fixes, "FIXES", (fixes.Fix("first", "", lambda: "first" not in done, lambda: done.append("first")),
-                                         fixes.Fix("second", "", lambda: False, lambda: done.append("second"))))
+    monkeypatch.setattr(fixes, "FIXES", (
+        fixes.Fix("first", "", lambda: "first" not in done, lambda: done.append("first")),
+        fixes.Fix("second", "", lambda: False, lambda: done.append("second"))))
     assert fixes.apply() == ["first"]
     assert fixes.apply() == []
     assert done == ["first"]
@@ -267,6 +268,45 @@ def test_fix_phydnet_ddp(stand_in):
     assert PhyDNet.model.state_dict() == {}  # the model is not registered in itself
 
 
+def test_fix_mim_state(stand_in):
+    class MIMBlock(nn.Module):
+        convlstm_c = None
+
+        def forward(self, x):
+            self.convlstm_c = x if self.convlstm_c is None else self.convlstm_c + x
+            return self.convlstm_c
+
+    class MIM_Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stlstm_layer = nn.ModuleList([nn.Identity(), MIMBlock(), MIMBlock()])
+
+        def forward(self, x, steps=2):
+            for _ in range(steps):
+                y = self.stlstm_layer[2](self.stlstm_layer[1](x))
+            return y
+
+    class PredRNN:
+        def __init__(self, **args):
+            self.args = args
+
+    class MIM(PredRNN):
+        def __init__(self, **args):
+            PredRNN.__init__(self, **args)
+            raise AssertionError("batches of different sizes")
+
+    stand_in("modules.mim_modules", MIMBlock=MIMBlock)
+    stand_in("models.mim_model", MIM_Model=MIM_Model)
+    stand_in("methods.mim", MIM=MIM)
+    applied("mim_state")
+    model = MIM_Model()
+    first, again, smaller = model(torch.ones(4, 1)), model(torch.ones(4, 1)), model(torch.ones(1, 1), steps=2)
+    assert_close(again, first)
+    assert_close(smaller, first[:1])
+    assert first[0] == 3  # within a forecast the state is kept: 1, then 1 + 2
+    assert MIM(batch_size=1).args == {"batch_size": 1}
+
+
 def test_fix_device(stand_in):
     def schedule_sampling(args):
         return torch.zeros(1).to(args.device)
@@ -304,7 +344,6 @@ def test_fix_device(stand_in):
 
 def test_fix_sampling_resume(stand_in):
     class PredRNN(pl.LightningModule):
-        __module__ = "openstl.methods.predrnn"
         eta = 1.0
 
     stand_in("methods.predrnn", PredRNN=PredRNN)
@@ -336,6 +375,22 @@ def test_fix_loader_without_workers(stand_in):
     assert user.create_loader([1, 2], 1, num_workers=1).persistent_workers
 
 
+def test_fix_weather_double(stand_in):
+    class WeatherBenchDataset:
+        def __init__(self, data, mean=None):
+            self.data, self.mean = data, mean
+
+        def __getitem__(self, index):
+            return torch.tensor(self.data[index])
+
+    stand_in("datasets.dataloader_weather", WeatherBenchDataset=WeatherBenchDataset)
+    applied("weather_double")
+    assert WeatherBenchDataset(np.ones(3))[0].dtype == torch.float32
+    single = np.ones(3, dtype=np.float32)
+    dataset = WeatherBenchDataset(single, mean=2)
+    assert dataset.data is single and dataset.mean == 2
+
+
 def test_fix_human_targets(stand_in):
     class HumanDataset:
         pre_seq_length, aft_seq_length = 4, 2
@@ -353,11 +408,18 @@ def test_fix_human_targets(stand_in):
 
 
 def test_fix_hickle(stand_in):
-    module = stand_in("datasets.dataloader_kitticaltech", hkl=SimpleNamespace(__version__="5.0.3"))
-    applied("hickle")
-    assert module.hkl.load is fixes.read_hickle
-    module.hkl = None  # hickle is not installed
-    applied("hickle")
+    asked = []
+    hickle = SimpleNamespace(__version__="5.0.3", load=lambda path: "hickle")
+    module = stand_in("datasets.dataloader_kitticaltech", hkl=hickle)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fixes, "read_hickle", lambda path, otherwise: asked.append(otherwise) or path)
+        applied("hickle")
+        assert module.hkl.load("X.hkl") == "X.hkl"
+        assert asked[-1](None) == "hickle"
+        module.hkl = None  # hickle is not installed
+        applied("hickle")
+        module.hkl.load("X.hkl")
+        assert asked[-1] is None
 
 
 # Entries as hickle of that version writes them: the array's name, and the file's attributes.
@@ -387,6 +449,7 @@ def test_read_hickle_refuses_what_is_not_one_value(tmp_path):
         f.create_group("data")
     with pytest.raises(ValueError, match="does not hold one array.*kitticaltech_npy"):
         fixes.read_hickle(tmp_path / "dict.hkl")
+    assert fixes.read_hickle(tmp_path / "dict.hkl", otherwise=lambda path: path.name) == "dict.hkl"
 
 
 @pytest.mark.parametrize("without_lpips", [False, True])
@@ -438,5 +501,6 @@ def test_fix_parser_defaults(stand_in):
     utils = stand_in("utils", create_parser=create_parser,
                      default_parser=lambda: {"epoch": 200, "aft_seq_length": 10, "opt_eps": None, "seed": 42})
     applied("parser_defaults")
-    assert vars(utils.create_parser().parse_args([])) == {"epoch": 200, "aft_seq_length": None, "opt_eps": None, "seed": 1}
+    assert vars(utils.create_parser().parse_args([])) == {
+        "epoch": 200, "aft_seq_length": None, "opt_eps": None, "seed": 1}
     assert utils.create_parser().parse_args(["--epoch", "3"]).epoch == 3

@@ -1,12 +1,13 @@
 """What OpenSTL (last commit of March 2024) needs to run on current packages.
 
 Each defect has one entry in :data:`FIXES`: a name, what breaks, a test of whether this OpenSTL on these packages still
-needs it, and the repair. The tests look at OpenSTL and the packages as they are, so a fix switches itself off once OpenSTL
-mends the defect; then its entry can be deleted. No file of OpenSTL is touched: objects that it looks up by name are replaced
-in memory.
+needs it, and the repair. The tests look at OpenSTL and the packages as they are, so a fix switches itself off once
+OpenSTL mends the defect; then its entry can be deleted. No file of OpenSTL is touched: objects that it looks up by name
+are replaced in memory.
 
-Two defects are not here, because :class:`openstl_svq.experiment.Experiment` replaces the code that has them in both hosts:
-``test()`` scores the last weights and cannot read its own checkpoints, and ``Trainer(accelerator='gpu')`` is hard-coded.
+Two defects are not here, because :class:`openstl_svq.experiment.Experiment` replaces the code that has them in both
+hosts: ``test()`` scores the last weights and cannot read its own checkpoints, and ``Trainer(accelerator='gpu')`` is
+hard-coded.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import copy
 import functools
 import importlib
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -36,7 +38,7 @@ def apply() -> list[str]:
     """Imports OpenSTL and repairs what needs it; a second call changes nothing. Returns the names of the fixes applied.
 
     Raises:
-        ImportError: OpenSTL, or something that it imports, is missing, or is laid out in a way that a fix does not know.
+        ImportError: OpenSTL, or something that it imports, is missing, or a fix does not know how it is laid out.
     """
     applied = []
     for fix in FIXES:
@@ -69,7 +71,8 @@ _RENAMED_OPTIMIZERS = (("nadam", "Nadam", "NAdamLegacy"), ("radam", "RAdam", "RA
 
 
 def _optimizers_needed():
-    return any(not hasattr(importlib.import_module(f"timm.optim.{module}"), old) for module, old, _ in _RENAMED_OPTIMIZERS)
+    return any(not hasattr(importlib.import_module(f"timm.optim.{module}"), old)
+               for module, old, _ in _RENAMED_OPTIMIZERS)
 
 
 def _optimizers_apply():
@@ -104,7 +107,8 @@ def _swin_needed():
 
 
 def _swin_apply():
-    for modules, block in ((_openstl("modules.simvp_modules"), "SwinSubBlock"), (_openstl("modules.swinlstm_modules"), "STB")):
+    for modules, block in ((_openstl("modules.simvp_modules"), "SwinSubBlock"),
+                           (_openstl("modules.swinlstm_modules"), "STB")):
         getattr(modules, block).__bases__ = (_swin_block(modules.SwinTransformerBlock),)
         modules.window_partition = _with_pair(modules.window_partition)
         modules.window_reverse = _with_pair(modules.window_reverse)
@@ -117,7 +121,8 @@ def _swin_block(block):
         def __init__(self, dim, input_resolution, *, window_size=7, shift_size=0, drop=0.0, **kwargs):
             if min(input_resolution) <= window_size:  # now decided per axis; then for both
                 window_size, shift_size = min(input_resolution), 0
-            super().__init__(dim, input_resolution, window_size=window_size, shift_size=shift_size, proj_drop=drop, **kwargs)
+            super().__init__(dim, input_resolution, window_size=window_size, shift_size=shift_size, proj_drop=drop,
+                             **kwargs)
             self.window_size, self.shift_size = window_size, shift_size
             self.drop_path = self.drop_path1
             del self.drop_path1, self.drop_path2
@@ -182,8 +187,8 @@ def _weather_mv_apply():
 
     @functools.wraps(original)
     def __init__(self, **args):
-        # Lightning collects the hyperparameters from those callers' frames that have a `__class__`, the outermost winning:
-        # with one here, they keep the true `dataname`.
+        # Lightning collects the hyperparameters from the callers' frames, of those that have a `__class__`, and the
+        # outermost wins: with one here, they keep the true `dataname`.
         __class__ = Base_method  # noqa: F841
         multivariate = "weather" in args["dataname"] and args["data_name"] in variables
         original(self, **{**args, "dataname": "mv"} if multivariate else args)
@@ -231,12 +236,27 @@ def _with_own_device(training_step):
     return on_own_device
 
 
+def _mim_needed():
+    return (_reads(_openstl("modules.mim_modules").MIMBlock.forward, "convlstm_c")
+            and not hasattr(_openstl("models.mim_model").MIM_Model.forward, "__wrapped__"))
+
+
+def _mim_apply():
+    MIM_Model, MIM = _openstl("models.mim_model").MIM_Model, _openstl("methods.mim").MIM
+    original = MIM_Model.forward
+
+    @functools.wraps(original)
+    def forward(self, *args, **kwargs):
+        for block in self.stlstm_layer[1:]:
+            block.convlstm_c = None
+        return original(self, *args, **kwargs)
+
+    MIM_Model.forward = forward
+    del MIM.__init__  # all it adds to PredRNN's is to refuse batches of different sizes
+
+
 def _sampling_needed():
-    return not _accepts_hook(_openstl("methods.predrnn").PredRNN, "on_save_checkpoint")
-
-
-def _accepts_hook(method_class, hook: str) -> bool:
-    return any(hook in vars(c) for c in method_class.__mro__ if c.__module__.startswith("openstl"))
+    return "on_save_checkpoint" not in vars(_openstl("methods.predrnn").PredRNN)
 
 
 def _sampling_apply():
@@ -270,9 +290,28 @@ def _loader_apply():
     def create_loader(dataset, batch_size, *args, num_workers=1, persistent_workers=True, pin_memory=False, **kwargs):
         return original(dataset, batch_size, *args, num_workers=num_workers,
                         persistent_workers=persistent_workers and num_workers > 0,
-                        pin_memory=pin_memory and torch.cuda.is_available(), **kwargs)  # without a GPU torch warns of it
+                        pin_memory=pin_memory and torch.cuda.is_available(),  # torch warns of it without a GPU
+                        **kwargs)
 
     _replace("datasets", original, create_loader)
+
+
+def _weather_double_needed():
+    WeatherBenchDataset = _openstl("datasets.dataloader_weather").WeatherBenchDataset
+    return (not hasattr(WeatherBenchDataset.__init__, "__wrapped__")
+            and not _reads(WeatherBenchDataset.__getitem__, "float"))
+
+
+def _weather_double_apply():
+    WeatherBenchDataset = _openstl("datasets.dataloader_weather").WeatherBenchDataset
+    original = WeatherBenchDataset.__init__
+
+    @functools.wraps(original)
+    def __init__(self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        self.data = self.data.astype("float32", copy=False)
+
+    WeatherBenchDataset.__init__ = __init__
 
 
 def _human_needed():
@@ -298,27 +337,36 @@ def _hickle_needed():
 
 
 def _hickle_apply():
-    _openstl("datasets.dataloader_kitticaltech").hkl = SimpleNamespace(load=read_hickle)
+    loader = _openstl("datasets.dataloader_kitticaltech")
+    hickle = loader.hkl
+    loader.hkl = SimpleNamespace(load=lambda path: read_hickle(path, otherwise=hickle and hickle.load))
 
 
-def read_hickle(path):
-    """The array, or the list of strings, in a hickle file of any version.
+def read_hickle(path, otherwise: Callable | None = None):
+    """The array, or the list of strings, in a hickle file.
 
-    KITTI's files are of hickle 2. Every version writes such a value as one HDF5 dataset, so no hickle is needed, and no
-    pickle in the file is run.
+    KITTI's files are of hickle 2, which later versions cannot read. Up to version 3 such a value is one HDF5 dataset,
+    as an array still is: that needs no hickle, and no pickle in the file is run.
+
+    Args:
+        path: file to read.
+        otherwise: reads a file of another form (hickle's ``load``).
 
     Raises:
         OSError: the file is missing or is not HDF5.
-        ValueError: it holds something else than one array or list.
+        ValueError: it holds something else, and ``otherwise`` is not given.
     """
     import h5py
 
     with h5py.File(path, "r") as file:
         values = [file[name] for name in ("data", "data_0") if isinstance(file.get(name), h5py.Dataset)]
-        if len(values) != 1:
-            raise ValueError(f"{path} does not hold one array or list of strings; it has the entries {list(file)}. "
-                             "Use the kitticaltech_npy files instead.")
-        value = values[0][()]
+        value = values[0][()] if len(values) == 1 else None
+        entries = list(file)
+    if value is None:
+        if otherwise is None:
+            raise ValueError(f"{path} does not hold one array or list of strings; it has the entries {entries}. "
+                             "Install hickle, or use the kitticaltech_npy files instead.")
+        return otherwise(path)
     if value.dtype.kind in "SO":
         return [v.decode() if isinstance(v, bytes) else v for v in value]
     return value
@@ -406,39 +454,64 @@ def boolean(text: str) -> bool:
 
 def _replace(package: str, original, replacement):
     """Replaces a function of OpenSTL under its name in all modules of ``package`` that have imported it."""
-    import sys
-
     for name, module in list(sys.modules.items()):
         if f"{name}.".startswith(f"openstl.{package}.") and getattr(module, original.__name__, None) is original:
             setattr(module, original.__name__, replacement)
 
 
 FIXES = (
-    Fix("optimizer_names", "import: timm >= 1.0.12 renamed Nadam and RAdam", _optimizers_needed, _optimizers_apply),
-    Fix("vit_block", "translator vit: timm 0.9 renamed the argument `drop`", _vit_needed, _vit_apply),
-    Fix("swin_block", "translator swin and method swinlstm: timm 0.9 renamed `drop`, doubled `drop_path`, and keeps window "
-        "and shift as pairs", _swin_needed, _swin_apply),
-    Fix("patch_merging", "method swinlstm_d: timm 0.9 dropped the fixed resolution of PatchMerging",
+    Fix("optimizer_names",
+        "import: timm >= 1.0.12 renamed Nadam and RAdam",
+        _optimizers_needed, _optimizers_apply),
+    Fix("vit_block",
+        "translator vit: timm 0.9 renamed the argument `drop`",
+        _vit_needed, _vit_apply),
+    Fix("swin_block",
+        "translator swin, methods swinlstm_*: timm 0.9 renamed `drop`, doubled `drop_path`, made pairs of window and shift",
+        _swin_needed, _swin_apply),
+    Fix("patch_merging",
+        "method swinlstm_d: timm 0.9 dropped the fixed resolution of PatchMerging",
         _patch_merging_needed, _patch_merging_apply),
-    Fix("lr_scheduler_step", "schedules cosine, tanh, step, multistep: Lightning >= 2 refuses timm's schedulers",
+    Fix("lr_scheduler_step",
+        "schedules cosine, tanh, step, multistep: Lightning >= 2 refuses timm's schedulers",
         _scheduler_needed, _scheduler_apply),
-    Fix("weather_mv", "datasets weather_mv_*: an attribute is read from a dictionary", _weather_mv_needed, _weather_mv_apply),
-    Fix("e3dlstm_args", "method e3dlstm: reads self.args, which the Lightning branch no longer sets",
+    Fix("weather_mv",
+        "datasets weather_mv_*: an attribute is read from a dictionary",
+        _weather_mv_needed, _weather_mv_apply),
+    Fix("e3dlstm_args",
+        "method e3dlstm: reads self.args, which the Lightning branch no longer sets",
         _e3dlstm_needed, _e3dlstm_apply),
-    Fix("phydnet_ddp", "method phydnet with --dist: unwraps a model that Lightning does not wrap",
+    Fix("phydnet_ddp",
+        "method phydnet with --dist: unwraps a model that Lightning does not wrap",
         _phydnet_needed, _phydnet_apply),
-    Fix("device", "methods phydnet, mau and those of the PredRNN family: tensors go to the configuration's device, which is cuda "
-        "unless said otherwise, not to Lightning's", _device_needed, _device_apply),
-    Fix("sampling_resume", "methods of the PredRNN family: the state of scheduled sampling is not in the checkpoint, so a "
-        "resumed run differs", _sampling_needed, _sampling_apply),
-    Fix("loader_without_workers", "--num_workers 0: persistent workers are always asked for", _loader_needed, _loader_apply),
-    Fix("human_targets", "dataset human: targets start at aft_seq_length, right only if input and output are equally long",
+    Fix("mim_state",
+        "method mim: a batch starts from the state of the one before: forecasts depend on it, a smaller batch fails",
+        _mim_needed, _mim_apply),
+    Fix("device",
+        "methods phydnet, mau, PredRNN family: tensors go to the configured device (cuda by default), not to Lightning's",
+        _device_needed, _device_apply),
+    Fix("sampling_resume",
+        "PredRNN family: the state of scheduled sampling is in no checkpoint, so a resumed run differs",
+        _sampling_needed, _sampling_apply),
+    Fix("loader_without_workers",
+        "--num_workers 0: persistent workers are always asked for",
+        _loader_needed, _loader_apply),
+    Fix("weather_double",
+        "datasets weather_*: files of packed integers or doubles become doubles, which no model takes",
+        _weather_double_needed, _weather_double_apply),
+    Fix("human_targets",
+        "dataset human: targets start at aft_seq_length, right only if input and output are equally long",
         _human_needed, _human_apply),
-    Fix("hickle", "dataset kitticaltech: hickle >= 4 cannot read KITTI's .hkl files", _hickle_needed, _hickle_apply),
-    Fix("ssim", "metric ssim: scikit-image >= 0.20 has no `multichannel`; without lpips it is switched off",
+    Fix("hickle",
+        "dataset kitticaltech: hickle >= 4 cannot read KITTI's .hkl files",
+        _hickle_needed, _hickle_apply),
+    Fix("ssim",
+        "metric ssim: scikit-image >= 0.20 has no `multichannel`; without lpips it is switched off",
         _ssim_needed, _ssim_apply),
-    Fix("parser", "command line: a fixed list of methods and datasets; `--filter_bias_and_bn False` is true",
+    Fix("parser",
+        "command line: a fixed list of methods and datasets; `--filter_bias_and_bn False` is true",
         _parser_needed, _parser_apply),
-    Fix("parser_defaults", "command line: epoch, lr, sched and model_type have no default until the scripts have read a file",
+    Fix("parser_defaults",
+        "command line: epoch, lr, sched and model_type have no default until the scripts have read a file",
         _defaults_needed, _defaults_apply),
 )

@@ -38,15 +38,15 @@ class OpenSTLInfo:
 
 
 def find() -> OpenSTLInfo | None:
-    """Looks for the real OpenSTL, and tries to import it if it is there. ``None``: nothing of that name is installed."""
+    """Looks for the real OpenSTL and tries to import it; ``None`` where nothing of that name is installed."""
     try:
         spec = importlib.util.find_spec("openstl")
     except ValueError:  # a module without a specification stands in sys.modules
         spec = None
     if spec is None:
         return None
-    folder = next((Path(p) for p in spec.submodule_search_locations or () if Path(p, "methods", "__init__.py").is_file()),
-                  None)
+    folders = map(Path, spec.submodule_search_locations or ())
+    folder = next((f for f in folders if (f / "methods" / "__init__.py").is_file()), None)
     if folder is None:
         version = _distribution_version() or "of unknown version"
         return OpenSTLInfo("mesh", version, str(spec.origin),
@@ -58,7 +58,8 @@ def find() -> OpenSTLInfo | None:
     try:
         _import()
     except Exception as error:  # importing OpenSTL runs a dozen packages, which may fail in any way
-        return OpenSTLInfo("broken", version, str(folder), f"OpenSTL {version} in {folder} cannot be imported: {_why(error)}")
+        return OpenSTLInfo("broken", version, str(folder),
+                           f"OpenSTL {version} in {folder} cannot be imported: {_why(error)}")
     commit = _commit()
     return OpenSTLInfo("real", f"{version} ({commit[:7]})" if commit else version, str(folder))
 
@@ -79,16 +80,19 @@ def load() -> SimpleNamespace:
     from openstl.utils import create_parser
     from openstl.version import __version__
 
-    from .openstl_data import load_data
+    from .openstl_data import OWN_DATASETS, load_data
 
+    for name, entry in OWN_DATASETS.items():
+        dataset_parameters.setdefault(name, entry)
     if __version__ not in TESTED_VERSIONS:
-        warnings.warn(f"OpenSTL {__version__} has not been tested with this package (tested: {', '.join(TESTED_VERSIONS)}, "
-                      f"commit {COMMIT[:7]}); it may work. For the tested one: {INSTALL}", stacklevel=2)
+        warnings.warn(f"OpenSTL {__version__} has not been tested with this package (tested: "
+                      f"{', '.join(TESTED_VERSIONS)}, commit {COMMIT[:7]}); it may work. For the tested one: {INSTALL}",
+                      stacklevel=2)
     return SimpleNamespace(
         BaseDataModule=BaseDataModule, BaseExperiment=BaseExperiment, Base_method=Base_method, SimVP=SimVP,
         SimVP_Model=SimVP_Model, TAU=TAU, create_parser=create_parser, dataset_parameters=dataset_parameters,
-        example_input=example_input, get_optim_scheduler=get_optim_scheduler, load_data=load_data, method_keys=method_keys,
-        method_maps=method_maps, metric=metric)
+        example_input=example_input, get_optim_scheduler=get_optim_scheduler, load_data=load_data,
+        method_keys=method_keys, method_maps=method_maps, metric=metric)
 
 
 def _import() -> None:
@@ -102,7 +106,8 @@ def _import() -> None:
 def _version(folder: Path) -> str:
     """Read from the file: importing the package would need what may be missing."""
     file = folder / "version.py"
-    found = re.search(r"""__version__\s*=\s*['"](\d[^'"]*)['"]""", file.read_text(encoding="utf-8")) if file.is_file() else None
+    source = file.read_text(encoding="utf-8") if file.is_file() else ""
+    found = re.search(r"""__version__\s*=\s*['"](\d[^'"]*)['"]""", source)
     return found[1] if found else "0"
 
 
@@ -207,10 +212,10 @@ _UNREAD = {"sampling_start_value", "layer_norm"}
 
 
 def method_keys(method: str) -> set[str]:
-    """The configuration keys that OpenSTL's method named ``method`` and its loaders read, the command line's among them.
+    """The configuration keys that OpenSTL's method ``method`` and its loaders read, the command line's among them.
 
-    Found in the source of the method, of its model and of what these use: attributes and entries of the configuration, and
-    the parameters of classes that are built from the whole of it.
+    Found in the source of the method, of its model and of what these use: attributes and entries of the configuration,
+    and the parameters of classes that are built from the whole of it.
     """
     from openstl.datasets import load_data
     from openstl.methods import method_maps
@@ -227,22 +232,24 @@ def method_keys(method: str) -> set[str]:
         tree = ast.parse(textwrap.dedent(inspect.getsource(item)))
         for node in ast.walk(tree):
             keys |= _keys_read(node, names)
-            if isinstance(node, ast.Name) and inspect.isroutine(names.get(node.id)) | inspect.isclass(names.get(node.id)):
-                todo.append(names[node.id])
+            used = names.get(node.id) if isinstance(node, ast.Name) else None
+            if inspect.isroutine(used) or inspect.isclass(used):
+                todo.append(used)
     return keys | _UNREAD if "scheduled_sampling" in keys else keys
 
 
 def _keys_read(node: ast.AST, names: dict) -> set[str]:
-    if isinstance(node, ast.Attribute) and _is_config(node.value):  # configs.key, self.hparams.key
-        return {node.attr} - set(dir(dict))
-    if isinstance(node, ast.Subscript) and _is_config(node.value) and isinstance(node.slice, ast.Constant):  # args["key"]
-        return {node.slice.value}
-    if isinstance(node, ast.Compare) and isinstance(node.left, ast.Constant) and _is_config(node.comparators[0]):  # in args
-        return {node.left.value}
-    if isinstance(node, ast.Call) and any(k.arg is None and _is_config(k.value) for k in node.keywords):  # Model(**args)
-        called = names.get(getattr(node.func, "id", None))
-        if inspect.isclass(called):
-            return {name for name, p in inspect.signature(called).parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD}
+    match node:
+        case ast.Attribute(value=config, attr=key) if _is_config(config):  # configs.key, self.hparams.key
+            return {key} - set(dir(dict))
+        case ast.Subscript(value=config, slice=ast.Constant(value=key)) if _is_config(config):  # args["key"]
+            return {key}
+        case ast.Compare(left=ast.Constant(value=key), comparators=[config]) if _is_config(config):  # "key" in args
+            return {key}
+        case ast.Call(func=ast.Name(id=name), keywords=keywords) if inspect.isclass(names.get(name)):  # Model(**args)
+            if any(k.arg is None and _is_config(k.value) for k in keywords):
+                parameters = inspect.signature(names[name]).parameters.values()
+                return {p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD}
     return set()
 
 

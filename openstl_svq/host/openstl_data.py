@@ -1,12 +1,16 @@
-"""Data in the real OpenSTL: its own loaders, and the strict protocol."""
+"""Data in the real OpenSTL: its own loaders, the strict protocol, and the datasets that it lacks."""
 
 import copy
+import warnings
 
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from ..data.sample import SAMPLE_DATASETS, sample_root
 from .builtin import datasets as builtin
 from .builtin.datasets.utils import make_loaders
+
+# Of this package alone: OpenSTL has no loader that would take them.
+OWN_DATASETS = {name: builtin.dataset_parameters[name] for name in ("custom",)}
 
 
 def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, dist=False, *, protocol="strict",
@@ -23,19 +27,14 @@ def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, dist
         ValueError: an unknown dataset; data that do not fit what is asked for.
         FileNotFoundError: no data where they should lie.
     """
-    from openstl.datasets import load_data as openstl_load_data
-
-    common = {"batch_size": batch_size, "val_batch_size": val_batch_size, "num_workers": num_workers, "drop_last": drop_last}
-    if protocol == "strict" and dataname in builtin.dataset_parameters:
+    common = {"batch_size": batch_size, "val_batch_size": val_batch_size, "num_workers": num_workers,
+              "drop_last": drop_last}
+    if dataname in (builtin.dataset_parameters if protocol == "strict" else OWN_DATASETS):
         return builtin.load_data(dataname, data_root=data_root, protocol=protocol, val_fraction=val_fraction,
                                  **common, **config)
     if dataname in SAMPLE_DATASETS:
         data_root = sample_root(data_root)
-    try:
-        train, validation, test = openstl_load_data(dataname, data_root=str(data_root), **common, **config)
-    except AssertionError as error:  # how OpenSTL refuses data, mostly without a message
-        raise ValueError(f"OpenSTL cannot load {dataname} from {data_root}{f': {error}' if str(error) else ''}. Check the "
-                         "folder's layout and --data_root.") from error
+    train, validation, test = _openstl_loaders(dataname, str(data_root), **common, **config)
     for loader in (train, test):
         if loader.dataset.mean is None:  # human: frames in [0, 1], left as they are
             loader.dataset.mean, loader.dataset.std = 0.0, 1.0
@@ -44,7 +43,20 @@ def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, dist
     return train, test if validation is None else validation, test
 
 
-def _hold_out_end(dataset, fraction: float):
+def _openstl_loaders(dataname, data_root, **config):
+    from openstl.datasets import load_data as openstl_load_data
+
+    try:
+        with warnings.catch_warnings():  # of xarray, about how the weather loader asks for the week
+            warnings.filterwarnings("ignore", message=".*dt.week.*", category=FutureWarning)
+            return openstl_load_data(dataname, data_root=data_root, **config)
+    except AssertionError as error:  # how OpenSTL refuses data, mostly without a message
+        reason = f": {error}" if str(error) else ""
+        raise ValueError(f"OpenSTL cannot load {dataname} from {data_root}{reason}. Check the folder's layout and "
+                         "--data_root.") from error
+
+
+def _hold_out_end(dataset: Dataset, fraction: float) -> tuple[Subset, Subset]:
     """``dataset`` without its last ``fraction``, and that end without augmentation."""
     end = len(dataset) - max(1, round(fraction * len(dataset)))
     plain = copy.copy(dataset)
