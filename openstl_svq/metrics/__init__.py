@@ -2,6 +2,6 @@
 
 from .forecast import METRICS, ForecastMetrics
 from .reference import Climatology, persistence
-from .ssim import ssim
+from .structural_similarity import ssim
 
 __all__ = ["METRICS", "Climatology", "ForecastMetrics", "persistence", "ssim"]

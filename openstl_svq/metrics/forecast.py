@@ -11,7 +11,7 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from ..naming import choose
 from .perceptual import Unavailable, lpips_distance
-from .ssim import ssim
+from .structural_similarity import ssim
 
 _POINTWISE = ("mse", "mae", "rmse")  # by channel group, with or without spatial normalisation
 _WEATHER = ("wrmse", "acc")  # by channel group, weighted by latitude

@@ -36,17 +36,16 @@ def ssim(pred: Tensor, true: Tensor, *, data_range: float = 2.0) -> Tensor:
         raise ValueError(f"ssim takes (..., C, H, W) with H, W >= {WINDOW}, its window; got {tuple(pred.shape)}.")
     dtype = torch.float64 if torch.float64 in (pred.dtype, true.dtype) else torch.float32
     height, width = pred.shape[-2:]
-    planes_p, planes_t = (x.reshape(-1, height * width).to(dtype) for x in (pred, true))  # (planes, H*W)
+    planes_p, planes_t = (x.reshape(-1, height, width).to(dtype) for x in (pred, true))
     count = max(1, (_CACHED if pred.device.type == "cpu" else _BATCHED) // (height * width))
     # Memory from the operating system costs more than the arithmetic: one allocation for all chunks.
-    work = torch.empty(3, 4, min(count, len(planes_p)) * height * width, dtype=dtype, device=pred.device)
-    scores = torch.cat([_chunk(p, t, width, data_range, work[..., :p.numel()])
-                        for p, t in zip(planes_p.split(count), planes_t.split(count))])
+    work = torch.empty(8 * min(count, len(planes_p)) * height * width, dtype=dtype, device=pred.device)
+    scores = torch.cat([_chunk(p, t, data_range, work) for p, t in zip(planes_p.split(count), planes_t.split(count))])
     return scores.view(pred.shape[:-2]).mean(-1)
 
 
-def _chunk(pred: Tensor, true: Tensor, width: int, data_range: float, work: Tensor) -> Tensor:
-    """SSIM of planes ``(n, H*W)`` -> ``(n,)``.
+def _chunk(pred: Tensor, true: Tensor, data_range: float, work: Tensor) -> Tensor:
+    """SSIM of planes ``(n, H, W)`` -> ``(n,)``.
 
     Works on sum and difference of the frames, s = p + t and d = p - t, since 2 mu_p mu_t and mu_p^2 + mu_t^2 are
     (mu_s^2 -+ mu_d^2) / 2, and likewise for the covariances. With M_s = mu_s^2 + 2 c_1, M_d = mu_d^2, and V_s, V_d the
@@ -54,36 +53,53 @@ def _chunk(pred: Tensor, true: Tensor, width: int, data_range: float, work: Tens
     1 - 2 v / (u + v) with u = M_s V_s + M_d V_d, v = M_s V_d + M_d V_s. Windows are summed here, not averaged, so M
     and V come 49^2 times as large; V in addition 48/49 times, for the sample covariance.
     """
-    n, pixels = pred.shape
+    n, height, width = pred.shape
     area = WINDOW**2
-    maps, half, sums = work  # (4, n*H*W) each
     c1 = 2 * area**2 * (0.01 * data_range) ** 2
-    c2 = 2 * area * (area - 1) * (0.03 * data_range) ** 2  # over the factor area / (area - 1) of the sample covariance
-    torch.add(pred, true, out=maps[0].view(n, pixels))
-    torch.sub(pred, true, out=maps[1].view(n, pixels))
-    torch.mul(maps[:2], maps[:2], out=maps[2:])
-    maps[2] += (c1 + c2) / area**2
-
-    _window_sums(maps, width, half, sums)
-    _window_sums(sums, 1, half, maps)
+    c2 = 2 * area * (area - 1) * (0.03 * data_range) ** 2
+    maps, spare = work[:8 * pred.numel()].view(2, 4, height, n * width)  # a row holds that row of all planes
     s, d, ss, dd = maps
-    torch.mul(s, s, out=s).add_(c1)
+    for combine, out in ((torch.add, s), (torch.sub, d)):
+        combine(pred.transpose(0, 1), true.transpose(0, 1), out=out.view(height, n, width))
+    torch.addcmul(s.new_tensor((c1 + c2) / area**2), s, s, out=ss)
+    torch.mul(d, d, out=dd)
+
+    sums = _sum_rows(maps, spare).flatten(1)  # (4, (H-6)*n*W)
+    spare = maps.flatten(1)[:, :sums.shape[1]]
+    _sum_columns(sums, spare)
+    s, d, ss, dd = sums
+    torch.addcmul(s.new_tensor(c1), s, s, out=s)
     torch.mul(d, d, out=d)
-    torch.sub(maps[:2], maps[2:], alpha=area, out=maps[2:])  # minus the variances
-    u = torch.mul(s, ss, out=half[0]).addcmul_(d, dd)
-    v = torch.mul(s, dd, out=half[1]).addcmul_(d, ss)
-    loss = torch.div(v, u.add_(v), out=v).view(n, -1, width)
-    return 1 - 2 * loss[:, :loss.shape[1] - WINDOW + 1, :width - WINDOW + 1].mean((1, 2))
+    torch.sub(sums[:2], sums[2:], alpha=area, out=sums[2:])  # minus V
+    u = torch.mul(s, ss, out=spare[0]).addcmul_(d, dd)
+    v = torch.mul(s, dd, out=spare[1]).addcmul_(d, ss)
+    loss = torch.div(v, u.add_(v), out=v).view(-1, n, width)
+    return 1 - 2 * loss[..., WINDOW - 1:].mean((0, 2))
 
 
-def _window_sums(x: Tensor, step: int, half: Tensor, out: Tensor):
-    """``out[i] = x[i] + x[i + step] + ... + x[i + 6 step]``, on ``(4, length)`` arrays of flattened frames.
+def _sum_rows(x: Tensor, spare: Tensor) -> Tensor:
+    """Sums of seven rows: ``(4, H, L)`` -> ``(4, H-6, L)`` in ``spare``, those that start at an odd row first.
 
-    Four additions instead of six. Windows that run over the border of a frame come out wrong; the caller drops them.
+    Two neighbours share six of their rows, and these are three pairs: two and a half additions for each instead of six.
+    """
+    rows = x.shape[1] - WINDOW + 1
+    odd = rows // 2
+    even = rows - odd
+    pairs = torch.add(x[:, 1::2][:, :even + 2], x[:, 2::2], out=spare[:, :even + 2])
+    six = torch.add(pairs[:, :even], pairs[:, 1:even + 1], out=spare[:, even + 2:2 * even + 2])
+    six += pairs[:, 2:]
+    torch.add(six[:, :odd], x[:, WINDOW::2], out=spare[:, even + 2 - odd:even + 2])
+    six += x[:, :rows:2]
+    return spare[:, even + 2 - odd:2 * even + 2]
+
+
+def _sum_columns(x: Tensor, spare: Tensor):
+    """``x[:, i + 6] = x[:, i] + ... + x[:, i + 6]`` of ``(4, length)``, in place, by pairs.
+
+    The first six columns of a row get sums that hold the end of the row before; the caller drops them.
     """
     length = x.shape[1]
-    two = torch.add(x[:, :length - step], x[:, step:], out=half[:, :length - step])
-    seven = out[:, :length - 6 * step]
-    torch.add(two[:, :length - 6 * step], two[:, 2 * step:length - 4 * step], out=seven)
-    seven += two[:, 4 * step:length - 2 * step]
-    seven += x[:, 6 * step:]
+    pairs = torch.add(x[:, :-1], x[:, 1:], out=spare[:, :length - 1])
+    sums = x[:, WINDOW - 1:]
+    for first in (0, 2, 4):
+        sums += pairs[:, first:first + sums.shape[1]]
