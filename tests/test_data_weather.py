@@ -388,6 +388,14 @@ def test_a_full_disk_is_said_and_leaves_nothing(one_year, small_memory, monkeypa
     assert not [p for p in (root / "weather" / ".openstl_svq_cache").iterdir() if p.suffix != ".lock"]
 
 
+def test_a_cache_that_would_be_incomplete_is_not_kept(tmp_path):
+    for blocks in ([np.zeros((3, 2))], [np.zeros((4, 2))] * 2):
+        with pytest.raises(ValueError, match="changed while they were read"):
+            cache.cached_file(lambda: iter(blocks), (4, 2), np.float32, beside=tmp_path, name="x", key=1)
+    assert np.load(cache.cached_file(lambda: iter([np.ones((4, 2))]), (4, 2), np.float32, beside=tmp_path, name="x", key=1)
+                   ).shape == (4, 2)
+
+
 # ---- bad input ----
 
 

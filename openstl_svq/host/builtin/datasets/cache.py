@@ -129,8 +129,11 @@ def _build(path: Path, blocks: Iterable[np.ndarray], shape, dtype):
         with open(part, "wb") as file:
             np.lib.format.write_array_header_1_0(file, {"descr": dtype.str, "fortran_order": False,
                                                          "shape": tuple(int(n) for n in shape)})
+            size = file.tell() + dtype.itemsize * int(np.prod(shape))
             for block in blocks:
                 file.write(np.ascontiguousarray(block, dtype=dtype).data)
+            if file.tell() != size:
+                raise ValueError(f"the data that {path.name} is made of changed while they were read: start again.")
         os.replace(part, path)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
