@@ -65,7 +65,7 @@ def convert_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         name = renamed.get(old, "") + name.removeprefix(old)
         if not name.startswith(_PARTS):
             raise ValueError(f"the weight {key!r} has no place in SimVP with a quantizer, which has "
-                             f"{', '.join(_PARTS)} (in the authors' code {_AUTHORS_QUANTIZER} for the last). Is this the "
+                             f"{', '.join(_PARTS)} (the authors' {_AUTHORS_QUANTIZER} for the last). Is this the "
                              "checkpoint of another method?")
         if name.endswith("._codebook.initted"):  # a flag that vector-quantize-pytorch once kept as an array of one
             value = value.reshape(())
