@@ -87,13 +87,13 @@ def test_clip_range_bounds_the_prediction_of_frame_scores_alone():
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=5), st.sampled_from([1, 100, 700, 10**6]))
 def test_any_split_into_batches(sizes, block):
     pred, true = samples(sum(sizes))
-    normal = torch.full((1, 1, 4, 8, 10), 0.4)
+    normal = torch.from_numpy(np.random.default_rng(3).random(pred.shape))
     whole = score(all_but_lpips(), pred, true, normal)
     metrics = all_but_lpips()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forecast, "_BLOCK", block)
-        for p, t in zip(pred.split(sizes), true.split(sizes)):
-            metrics.update(p, t, normal)
+        for p, t, n in zip(pred.split(sizes), true.split(sizes), normal.split(sizes)):
+            metrics.update(p, t, n)
     assert_same_scores(metrics.compute(), whole, rtol=1e-12)
 
 
