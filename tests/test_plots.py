@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from matplotlib.figure import Figure
 
 from openstl_svq.analysis import plots
 from openstl_svq.analysis.plots import plot_curves, plot_forecast
@@ -123,11 +124,11 @@ def test_an_interrupted_write_leaves_the_old_picture(tmp_path, monkeypatch):
     path = plot_curves(tmp_path / "c.png", {"a": [1.0, 2.0]})
     before = path.read_bytes()
 
-    def full_disk(self, content):
-        self.touch()
+    def full_disk(self, path, **kwargs):
+        Path(path).touch()
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full_disk)
+    monkeypatch.setattr(Figure, "savefig", full_disk)
     with pytest.raises(OSError, match="No space"):
         plot_curves(path, {"a": [1.0, 3.0]})
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

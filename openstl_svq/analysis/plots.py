@@ -1,6 +1,5 @@
 """Pictures of forecasts and of training, as PNG files. No window, no global state of matplotlib's."""
 
-import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+
+from ..files import replacing
 
 _PANEL = 1.9  # inches, the longer side of a frame
 _SMALL, _TEXT = 7.5, 9
@@ -175,14 +176,6 @@ def _extend(values: np.ndarray, norm: Normalize) -> str:
 
 
 def _save(figure: Figure, path: str | os.PathLike) -> Path:
-    path = Path(path)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(picture.getvalue())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png")
+    return Path(path)

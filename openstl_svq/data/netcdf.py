@@ -1,10 +1,10 @@
 """WeatherBench's NetCDF layout: which variable lies where, and how a file of it is written."""
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
+
+from ..files import replacing
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,6 @@ def write_file(path, name, times, values, *, levels=None, attributes=None, preci
     across = min(values.shape[-1], -(-256 // steps))  # a short series is stored in wider pieces
     packing = {"dtype": "int16", "scale_factor": step, "add_offset": offset, "_FillValue": -32768, **compression,
                "chunksizes": (steps, *(1,) * (values.ndim - 2), across)}
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    try:
-        data.to_netcdf(part, format="NETCDF4", engine="netcdf4",
+    with replacing(path) as partial:
+        data.to_netcdf(partial, format="NETCDF4", engine="netcdf4",
                        encoding={name: packing, "time": {"units": "hours since 1900-01-01", "dtype": "int32"}})
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

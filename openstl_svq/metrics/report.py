@@ -8,6 +8,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..files import replacing
+
 REFERENCES = ("persistence", "climatology")
 
 Scores = Mapping[str, float | Sequence[float]]  # what ForecastMetrics.compute returns
@@ -34,7 +36,6 @@ def write_metrics(folder: str | os.PathLike, results: Mapping[str, Scores], *, u
         The paths of both files.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     rows = tidy_rows(results, units)
     table = io.StringIO()
     writer = csv.DictWriter(table, ["model", "metric", "lead", "value", "unit"], lineterminator="\n")
@@ -42,8 +43,9 @@ def write_metrics(folder: str | os.PathLike, results: Mapping[str, Scores], *, u
     writer.writerows(rows)
     record = _json_safe({"provenance": provenance or {}, "units": units, "scores": results, "skill": skill(results)})
     paths = folder / "metrics.json", folder / "metrics.csv"
-    _replace(paths[0], json.dumps(record, indent=1, allow_nan=False) + "\n")
-    _replace(paths[1], table.getvalue())
+    for path, text in zip(paths, (json.dumps(record, indent=1, allow_nan=False) + "\n", table.getvalue())):
+        with replacing(path) as partial:
+            partial.write_text(text, encoding="utf-8")
     return paths
 
 
@@ -132,12 +134,3 @@ def _json_safe(value):
         return [_json_safe(item) for item in value]
     return value if not isinstance(value, float) or math.isfinite(value) else None
 
-
-def _replace(path: Path, text: str):
-    """A full disk or an interruption leaves the old file, not half a new one."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
