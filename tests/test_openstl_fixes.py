@@ -84,11 +84,14 @@ def test_fix_optimizer_names(monkeypatch):
 
 
 def test_optimizer_names_that_exist_are_left_alone(monkeypatch):
-    for name, old in (("nadam", "Nadam"), ("radam", "RAdam")):
-        module = ModuleType(f"timm.optim.{name}")
-        setattr(module, old, type(old, (), {}))
+    modules = {name: ModuleType(f"timm.optim.{name}") for name in ("nadam", "radam")}
+    for name, module in modules.items():
         monkeypatch.setitem(sys.modules, f"timm.optim.{name}", module)
-    assert not fixes.FIXES[0].needed()
+    modules["nadam"].Nadam = own = type("Nadam", (), {})
+    modules["radam"].RAdamLegacy = type("RAdamLegacy", (), {})
+    applied("optimizer_names")
+    assert modules["nadam"].Nadam is own
+    assert modules["radam"].RAdam is modules["radam"].RAdamLegacy
 
 
 def test_fix_vit_block(stand_in):
@@ -366,9 +369,12 @@ def test_fix_loader_without_workers(stand_in):
     utils = stand_in("datasets.utils", create_loader=create_loader)
     user = stand_in("datasets.dataloader_taxibj", create_loader=create_loader)
     other = stand_in("datasetsx", create_loader=create_loader)
+    own = stand_in("datasets.dataloader_own", create_loader=len)
+    without = stand_in("datasets.pipelines")
     applied("loader_without_workers")
     assert user.create_loader is utils.create_loader is not create_loader
-    assert other.create_loader is create_loader
+    assert other.create_loader is create_loader and own.create_loader is len
+    assert not hasattr(without, "create_loader")
     loader = user.create_loader([1, 2], batch_size=2, shuffle=False, num_workers=0, pin_memory=True)
     assert next(iter(loader)).tolist() == [1, 2]
     assert loader.pin_memory == torch.cuda.is_available()
