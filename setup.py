@@ -9,7 +9,7 @@ version = re.search(r'__version__ = "(.+)"', (root / "openstl_svq/__init__.py").
 # The real OpenSTL is on no package index: what PyPI calls "openstl" is a 3D-mesh library of other people.
 OPENSTL = "git+https://github.com/chengtan9907/OpenSTL@c74deb5d4c3da585291f9f18281f3fefdbba3a54"
 
-test = ["pytest>=8", "pytest-timeout", "hypothesis>=6.100", "scikit-learn>=1.3"]
+test = ["pytest>=8", "pytest-timeout", "hypothesis>=6.100", "scikit-learn>=1.3", "h5py>=3.10"]
 
 setup(
     name="openstl_svq",
@@ -39,5 +39,6 @@ setup(
         "tqdm>=4.65",
         "vector-quantize-pytorch>=1.18",
     ],
-    extras_require={"test": test, "gcm": ["jcm>=3.0,<4"], "openstl": [f"openstl @ {OPENSTL}"]},
+    extras_require={"test": test, "video": ["h5py>=3.10", "imageio[pyav]", "imageio-ffmpeg"], "zarr": ["zarr"],
+                    "gcm": ['jcm>=3.0,<4; python_version >= "3.11"'], "openstl": [f"openstl @ {OPENSTL}"]},
 )

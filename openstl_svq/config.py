@@ -18,9 +18,6 @@ from .naming import choose, nearest
 
 PROTOCOLS = ("strict", "openstl")
 
-# Flags whose default OpenSTL fills in after it has read the file.
-_LATE_DEFAULTS = {"epoch": 200, "lr": 1e-3, "sched": "onecycle", "model_type": "gSTA"}
-
 # OpenSTL accepts these flags and ignores them. Here a flag does something or does not exist.
 _WITHOUT_EFFECT = {
     "--torchscript": "no model is scripted; use torch.export or torch.compile on openstl_svq.load(path)",
@@ -31,16 +28,13 @@ _WITHOUT_EFFECT = {
 def create_parser() -> argparse.ArgumentParser:
     """The host's flags and this package's, for either host."""
     parser = host_parser()
-    for action in list(parser._actions):
-        action.choices = None  # names are checked against the live registries, which know more than OpenSTL's lists
-        if action.type is bool:  # OpenSTL's `type=bool` reads every non-empty string, "False" too, as True
-            action.type = _boolean
-        for flag in action.option_strings:
-            if flag in _WITHOUT_EFFECT:
-                action.help = argparse.SUPPRESS
     parser.description = "Train and test a spatio-temporal forecasting model"
-    parser.set_defaults(ex_name=None)  # named after the dataset and the configuration, see _checked
-    parser.set_defaults(**{k: v for k, v in _LATE_DEFAULTS.items() if parser.get_default(k) is None})
+    for action in parser._actions:
+        if action.dest == "ex_name":
+            action.default = None  # named after the dataset and the configuration, see _checked
+            action.help = "name of this run: its folder is RES_DIR/EX_NAME (default: DATASET_CONFIG)"
+        if _WITHOUT_EFFECT.keys() & set(action.option_strings):
+            action.help = argparse.SUPPRESS
 
     group = parser.add_argument_group("quantizer and loss")
     group.add_argument("--quantizer", default="svq", help="name of the quantizer of simvp_svq and tau_svq")
@@ -203,6 +197,7 @@ def _checked(config: dict) -> dict:
     choose("accelerator", config["accelerator"], ("auto", "cpu", "gpu", "mps"))
 
     steps, *frame = config["in_shape"]
+    _check_downsampling(config["method"], frame[1:], config.get("N_S", 4))
     if config["pre_seq_length"] is None:
         config["pre_seq_length"] = steps
     config["in_shape"] = [config["pre_seq_length"], *frame]
@@ -215,6 +210,15 @@ def _checked(config: dict) -> dict:
             raise ValueError(f"configuration key {key!r} must be a plain value (number, string, list, dictionary), since it "
                              f"is saved with every checkpoint; got {value!r}.") from None
     return config
+
+
+def _check_downsampling(method: str, grid: list[int], stages: int):
+    """The SimVP family halves the grid ``N_S // 2`` times; OpenSTL's would fail in the first batch."""
+    factor = 2 ** (stages // 2)
+    if method.removesuffix("_svq") in ("simvp", "tau") and any(size % factor for size in grid):
+        nearest = [max(factor, round(size / factor) * factor) for size in grid]
+        raise ValueError(f"frames of {grid[0]} x {grid[1]} cannot be divided by the downsampling of {factor} = 2 ** (N_S // 2) "
+                         f"with N_S = {stages}. Lower N_S, or crop or pad the data to {nearest[0]} x {nearest[1]}.")
 
 
 def _literal(text: str):
@@ -232,11 +236,3 @@ def _dictionary(text: str) -> dict:
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError(f"a dictionary is needed, as in \"{{'codebook_size': 1000}}\", got {text!r}")
     return value
-
-
-def _boolean(text: str) -> bool:
-    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if text.lower() not in words:
-        raise argparse.ArgumentTypeError(f"true or false is needed, got {text!r}")
-    return words[text.lower()]
-

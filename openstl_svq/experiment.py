@@ -55,7 +55,12 @@ class Experiment(BaseExperiment):
             args.ex_name = _claim_folder(Path(args.res_dir), args.ex_name)
         registry.register()
         registry.extend(args.method)
-        super().__init__(args, dataloaders, args.strategy)
+        try:
+            super().__init__(args, dataloaders, args.strategy)
+        except AttributeError as error:  # OpenSTL's methods read their sizes from the configuration as attributes
+            unset = sorted(registry.config_keys(args.method, args.dataname) - set(vars(args)))
+            raise ValueError(f"{args.method} cannot be built: {error}. Configuration keys that it may read and that are not "
+                             f"set: {', '.join(unset)}. Give them in a file (-c) or with --cfg_options.") from error
         self.save_dir = Path(self.save_dir)
         if self.started_from:
             state = checkpoints.load(self.started_from)

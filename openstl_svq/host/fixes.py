@@ -10,7 +10,6 @@ hosts: ``test()`` scores the last weights and cannot read its own checkpoints, a
 hard-coded.
 """
 
-import argparse
 import copy
 import functools
 import importlib
@@ -22,6 +21,8 @@ from types import SimpleNamespace
 
 import torch
 from timm.layers import to_2tuple
+
+from .builtin.utils.parser import boolean
 
 
 @dataclass(frozen=True)
@@ -442,14 +443,6 @@ def _late_default(action, values: dict):
 
 def _is_closed(action) -> bool:
     return action.dest in ("method", "dataname") and action.choices is not None
-
-
-def boolean(text: str) -> bool:
-    """A command line's true or false; ``bool`` would take every word, ``False`` too, as true."""
-    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if text.lower() not in words:
-        raise argparse.ArgumentTypeError(f"true or false is needed, got {text!r}")
-    return words[text.lower()]
 
 
 def _replace(package: str, original, replacement):

@@ -24,6 +24,7 @@ class ForecastMethod:
 
     def __init__(self, **args):
         super().__init__(**args)
+        self._log_hyperparams = False  # config.py in the run folder has them; TensorBoard cannot take the statistics
         self.criterion = LOSSES[choose("loss", args.get("loss") or "mse", LOSSES)]()
         self.noise_ratio = check_noise_ratio(args.get("noise_ratio") or 0.0)
         self.test_scores: dict[str, ForecastMetrics] = {}

@@ -37,7 +37,7 @@ def create_parser() -> argparse.ArgumentParser:
     model.add_argument("--method", "-m", default="SimVP")
     model.add_argument("--config_file", "-c", default=None, help="configuration file")
     model.add_argument("--overwrite", action="store_true", help="the configuration file wins over the command line")
-    model.add_argument("--model_type", default=None, help="translator of SimVP (default: gSTA)")
+    model.add_argument("--model_type", default="gSTA", help="translator of SimVP")
     model.add_argument("--drop", type=float, default=0.0, help="dropout rate")
     model.add_argument("--drop_path", type=float, default=0.0, help="stochastic-depth rate")
 
@@ -49,7 +49,7 @@ def create_parser() -> argparse.ArgumentParser:
     optim.add_argument("--opt_betas", default=None, type=float, nargs="+")
     optim.add_argument("--momentum", type=float, default=0.9)
     optim.add_argument("--weight_decay", default=0.0, type=float)
-    optim.add_argument("--filter_bias_and_bn", action=argparse.BooleanOptionalAction, default=False,
+    optim.add_argument("--filter_bias_and_bn", type=boolean, default=False, metavar="true|false",
                        help="no weight decay for biases and norms")
     optim.add_argument("--clip_grad", type=float, default=None, help="bound of the gradient")
     optim.add_argument("--clip_mode", default="norm", help="what is bounded: norm or value")
@@ -64,3 +64,10 @@ def create_parser() -> argparse.ArgumentParser:
     optim.add_argument("--decay_rate", "--dr", type=float, default=0.1)
     optim.add_argument("--metric_for_bestckpt", default="val_loss", help="what the best checkpoint minimises")
     return parser
+
+
+def boolean(text: str) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if text.lower() not in words:
+        raise argparse.ArgumentTypeError(f"true or false is needed, got {text!r}")
+    return words[text.lower()]
