@@ -28,6 +28,7 @@ from . import config as configuration
 from . import registry
 from .analysis.stats import mean_interval
 from .analysis.tables import Table
+from .files import replacing
 from .host import load_config
 from .naming import choose
 
@@ -425,6 +426,8 @@ def _with_interval(row: dict, key: str, form: str) -> str | None:
 def write_tables(folder: Path, runs_: Table, summary: Table) -> None:
     """``runs.csv``, ``summary.md`` and ``summary.csv``, the last with the numbers behind the texts."""
     numbers = dict.fromkeys(k for row in summary.rows for k in row if not k.endswith("_text"))
-    (folder / "runs.csv").write_text(runs_.csv(), encoding="utf-8")
-    (folder / "summary.csv").write_text(Table({k: k for k in numbers}, summary.rows).csv(), encoding="utf-8")
-    (folder / "summary.md").write_text(summary.markdown() + "\n", encoding="utf-8")
+    texts = {"runs.csv": runs_.csv(), "summary.csv": Table({k: k for k in numbers}, summary.rows).csv(),
+             "summary.md": summary.markdown() + "\n"}
+    for name, text in texts.items():
+        with replacing(folder / name) as partial:
+            partial.write_text(text, encoding="utf-8")

@@ -103,6 +103,7 @@ def main():
     import torch
 
     from openstl_svq.analysis.tables import provenance
+    from openstl_svq.files import replacing
 
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -117,8 +118,8 @@ def main():
     print("\n" + ", ".join(f"{key} {value}" for key, value in source.items() if key != "command"))
     for path, text in ((args.csv, table.csv()), (args.json, table.json(**source))):
         if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            with replacing(path) as partial:
+                partial.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
