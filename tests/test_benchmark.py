@@ -133,10 +133,11 @@ def test_quantizers_table():
 
 def test_codebook_table_takes_failures_as_results(monkeypatch):
     monkeypatch.delitem(benchmarks.CODEBOOK_FORMS, "svq folded")  # a process less
-    table = benchmarks.codebook_table(sizes=(512, 16, 2**15), shape=(2, 8, 8, 8), rounds=1, time_limit=60,
-                                      memory_limit=30 * 2**20)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # every further thread reserves memory of its own
+    table = benchmarks.codebook_table(sizes=(512, 16, 2**17), shape=(2, 8, 8, 8), rounds=1, time_limit=60,
+                                      memory_limit=160 * 2**20)
     small, middle, large = table.rows
-    tokens, width, codes = 128, 8, 2**15
+    tokens, width, codes = 128, 8, 2**17
     assert large["svq_reference_flops"] == tokens * (width * 128 + 128 * codes + codes * width)
     assert [row["codes"] for row in table.rows] == [16, 512, codes]
     assert small["svq_raw_seconds"] > 0 and small["svq_raw_memory"] > 0
