@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from . import __version__
 from .data.netcdf import VARIABLES
 from .files import replacing
 from .host import dataset_parameters
-from .host.builtin.datasets import dataloader_human, dataloader_kth
+from .host.builtin.datasets import dataloader_custom, dataloader_human, dataloader_kth
 from .host.builtin.datasets.dataloader_weather import GROUPS, _NetCDFFrames, _opened, _same_grid, _spacing, _Variable
 from .host.builtin.datasets.frames import ArrayFrames, FileFrames, ImageFrames, from_images, read_image
 
@@ -166,8 +167,9 @@ def forecast_file(model, source, out, *, window: str = "last", steps: int | None
     Args:
         model: from :func:`openstl_svq.load`.
         source: for weather a NetCDF file, or a folder of them, flat or with WeatherBench's folder for each variable.
-            For video a folder of images. For any model ``.npy`` or ``.npz`` with an array ``(N, C, H, W)``, in the
-            ``.npz`` alone or named ``frames``, and with ``times`` if they are known.
+            For video a folder of images. For ``custom`` data a file as it was trained on. For any other model ``.npy``
+            or ``.npz`` with an array ``(N, C, H, W)``, in the ``.npz`` alone or named ``frames``, and with ``times`` if
+            they are known.
         out: ``.nc`` (from NetCDF), ``.npz``, or for video ``.gif``, ``.mp4`` (with imageio-ffmpeg), ``.png`` (a row).
         window: ``"last"`` frames of the input, ``"all"`` windows in it, or the time or number of the first input frame.
         steps: frames to forecast (default: ``aft_seq_length``).
@@ -235,9 +237,9 @@ def _offsets(hparams, steps: int) -> tuple[np.ndarray, np.ndarray]:
 class _Grid:
     """What NetCDF keeps beside the values."""
 
-    variables: list[tuple[str, dict, int, bool]]  # name, attributes, number of channels, whether these are levels
-    coords: dict[str, tuple[np.ndarray, dict]]  # level (if any), lat, lon: values and attributes, as in the input
-    flip: bool  # whether the model takes the latitudes in the other order
+    variables: list[tuple[str, dict, dict[str, int]]]  # name, attributes, size of each dimension but time
+    coords: dict[str, tuple[np.ndarray, dict]]  # of these dimensions: values and attributes, as in the input
+    flip: bool = False  # whether the model takes the latitudes in the other order
 
 
 @dataclass
@@ -267,6 +269,8 @@ def _series(hparams, source: Path, *, stride: int | None, check_units: bool) -> 
             raise ValueError("a stride is for images and arrays; NetCDF has times, and the model a time step.")
         return _weather(hparams, source, check_units)
     stride = stride or _STRIDES.get(hparams.dataname, 1)
+    if hparams.dataname == "custom" and (array or source.suffix in (".nc", ".zarr")):
+        return _custom(hparams, source, stride, check_units)
     if array:
         return _array(hparams, source, stride)
     if source.is_dir():
@@ -301,7 +305,7 @@ def _weather(hparams, source: Path, check_units: bool) -> _Series:
     if trained_on := config.get("trained_on"):
         _same_as_trained(variables, trained_on, source, check_units)
         unit = np.timedelta64(trained_on["interval_minutes"], "m")
-    else:
+    else:  # a checkpoint of OpenSTL's
         unit = _spacing(times, config.get("step", 1), str(source))
         warnings.warn(f"the checkpoint does not say on what grid and time step it was trained: that {source} has the "
                       f"same grid, and that frames {_show(unit)} apart are right, is not checked.", stacklevel=3)
@@ -324,8 +328,8 @@ def _netcdf_files(source: Path, name: str) -> list[Path]:
 
 def _same_as_trained(variables, trained_on: Mapping, source: Path, check_units: bool) -> None:
     for what, here in (("lat", variables[0].lat), ("lon", variables[0].lon)):
-        there = np.asarray(trained_on[what])
-        if not np.allclose(here, there, rtol=0, atol=1e-3):
+        there = trained_on[what]
+        if here is not None and there is not None and not np.allclose(here, there, rtol=0, atol=1e-3):
             raise ValueError(f"{source}: {what} goes from {here[0]:g} to {here[-1]:g}, and the model was trained on "
                              f"{there[0]:g} to {there[-1]:g}, another grid. Regrid the input.")
     wanted, units = trained_on.get("units"), {v.units for v in variables}
@@ -338,19 +342,76 @@ def _grid(variables) -> _Grid:
     described, coords = [], {}
     for variable in variables:
         with _opened(variable.paths[0]) as data:
-            array, has_levels = data[variable.name], variable.levels is not None
-            described.append((variable.name, _plain(array.attrs), variable.channels, has_levels))
-            parts = {"level": array["level"].isel(level=variable.levels)} if has_levels else {}
-            for name, part in (parts | {"lat": array["lat"], "lon": array["lon"]}).items():
-                if name in coords and not np.array_equal(coords[name][0], part.values):
+            array = data[variable.name].transpose("time", ..., "lat", "lon")
+            if variable.levels is not None:
+                array = array.isel(level=variable.levels)
+            described.append((variable.name, _plain(array.attrs), dict(zip(array.dims[1:], array.shape[1:]))))
+            for name, (values, attributes) in _coords(array).items():
+                if name in coords and not np.array_equal(coords[name][0], values):
                     raise ValueError(f"{variable.name} has other values of {name} than the variables before it, "
-                                     f"{part.values.tolist()}: one forecast cannot hold both.")
-                coords[name] = part.values, _plain(part.attrs)
+                                     f"{values.tolist()}: one forecast cannot hold both.")
+                coords[name] = values, attributes
     return _Grid(described, coords, variables[0].flip)
+
+
+def _coords(array) -> dict[str, tuple[np.ndarray, dict]]:
+    return {name: (array[name].values, _plain(array[name].attrs)) for name in array.dims[1:]
+            if name in array.coords and array[name].dtype.kind in "fiu"}
 
 
 def _plain(attributes: Mapping) -> dict:
     return {k: v for k, v in attributes.items() if isinstance(v, (str, int, float, np.number))}
+
+
+def _custom(hparams, source: Path, stride: int, check_units: bool) -> _Series:
+    stored = dataloader_custom._open(source, hparams.get("data_name"))
+    stored.crop(hparams.get("crop"))
+    if list(stored.shape[1:]) != list(hparams.in_shape[1:]):
+        raise ValueError(f"{source} has frames of shape {stored.shape[1:]} (channels, height, width), and the model "
+                         f"takes {tuple(hparams.in_shape[1:])}.")
+    if stored.video.any():
+        raise ValueError(f"{source} holds several series; give one, (T, C, H, W).")
+    trained_on = hparams.get("trained_on") or {}
+    if trained_on:
+        _same_as_trained([stored], trained_on, source, check_units)
+    axis, unit = _axis(stored.times, len(stored.video), stride)
+    if stored.times is not None and trained_on.get("interval_minutes"):
+        unit = np.timedelta64(trained_on["interval_minutes"], "m")
+    grid = None if stored.times is None or source.suffix == ".npz" else _store_grid(source, stored)
+    return _Series(_Stretches(stored), axis, unit, grid)
+
+
+class _Stretches:
+    """Frames of the loader of custom data, which reads from one frame to another."""
+
+    def __init__(self, stored):
+        self.stored = stored
+
+    def read(self, indices) -> np.ndarray:
+        first, (rows, columns) = indices.min(), self.stored.cut
+        values = self.stored.read(first, indices.max() + 1)
+        if self.stored.images:
+            return from_images(values[:, rows, columns])[indices - first]
+        return values[..., rows, columns][indices - first].astype(np.float32)
+
+
+def _store_grid(source: Path, stored) -> _Grid:
+    import xarray as xr
+    names, (rows, columns) = [stored.name] if isinstance(stored.name, str) else stored.name, stored.cut
+    with xr.open_zarr(source) if source.suffix == ".zarr" else xr.open_dataset(source) as data:
+        arrays = [data[name].transpose("time", ...) if "time" in data[name].dims else data[name] for name in names]
+        y, x = arrays[0].dims[-2:]
+        arrays = [array.isel({y: rows, x: columns}) for array in arrays]
+        return _Grid([(name, _plain(a.attrs), dict(zip(a.dims[1:], a.shape[1:]))) for name, a in zip(names, arrays)],
+                     _coords(arrays[0]))
+
+
+def _axis(times: np.ndarray | None, count: int, stride: int):
+    """Times or numbers of the frames, and what lies between two frames of a window."""
+    if times is None:
+        return np.arange(count), stride
+    axis = times.astype("datetime64[m]")
+    return axis, stride * np.diff(axis).min(initial=np.timedelta64(365, "D"))
 
 
 def _array(hparams, source: Path, stride: int) -> _Series:
@@ -360,21 +421,17 @@ def _array(hparams, source: Path, stride: int) -> _Series:
                          f"(N, {', '.join(map(str, hparams.in_shape[1:]))}).")
     if frames.dtype.kind not in "fiub":
         raise ValueError(f"{source} holds {frames.dtype}, not numbers.")
-    axis, unit = np.arange(len(frames)), stride
     if times is not None:
         if times.shape != (len(frames),) or times.dtype.kind != "M":
             raise ValueError(f"{source}: times must be datetime64 of shape ({len(frames)},), got {times.dtype} of "
                              f"shape {times.shape}.")
-        axis = times.astype("datetime64[m]")
-        apart = np.diff(axis)
-        if not (apart > np.timedelta64(0)).all():
+        if not (np.diff(times) > np.timedelta64(0)).all():
             raise ValueError(f"{source}: times must ascend.")
-        unit = stride * apart.min(initial=np.timedelta64(365, "D"))
     # Bytes, where the statistics are those of values in [0, 1]: pictures, which the loaders scale.
     pictures = frames.dtype == np.uint8 and np.all(np.asarray(hparams.test_std) <= 1)
     decode = _shares if pictures else None
     reader = FileFrames(source, decode) if isinstance(frames, np.memmap) else ArrayFrames(frames, decode)
-    return _Series(reader, axis, unit)
+    return _Series(reader, *_axis(times, len(frames), stride))
 
 
 def _shares(values: np.ndarray) -> np.ndarray:
@@ -526,7 +583,7 @@ def _writer(suffix: str, hparams, window: str) -> Callable[[_Result], None]:
 
 
 def _write_netcdf(result: _Result) -> None:
-    """Dimensions ``time``, [``level``,] ``lat``, ``lon``; many have ``init_time`` and ``lead_time`` for ``time``."""
+    """Dimensions as in the input; many forecasts have ``init_time`` and ``lead_time`` in place of ``time``."""
     import netCDF4
 
     def minutes(times):
@@ -542,20 +599,25 @@ def _write_netcdf(result: _Result) -> None:
     grid = result.series.grid
     with replacing(result.path) as partial, netCDF4.Dataset(partial, "w") as file:
         file.setncatts({"Conventions": "CF-1.8", **result.attributes})
+        sizes = {name: len(values) for name, (values, _) in axes.items()}
+        for _, _, dims in grid.variables:
+            sizes |= dims
+        for name, size in sizes.items():
+            file.createDimension(name, size)
         for name, (values, attributes) in (axes | grid.coords).items():
-            file.createDimension(name, len(values))
             _create(file, name, values.dtype, (name,), attributes)[:] = values
         if not result.many:
             _create(file, "init_time", np.int64, (), init)[:] = minutes(result.starts[0])
-        for name, attributes, _, has_levels in grid.variables:
-            dims = (*axes, "level", "lat", "lon") if has_levels else (*axes, "lat", "lon")
-            _create(file, name, np.float32, dims, attributes | ({} if result.many else {"coordinates": "init_time"}))
+        extra = {} if result.many else {"coordinates": "init_time"}
+        for name, attributes, dims in grid.variables:
+            _create(file, name, np.float32, (*axes, *dims), attributes | extra)
         begin = 0
         for forecast in result.forecasts:
             channel = 0
-            for name, _, channels, has_levels in grid.variables:
+            for name, _, dims in grid.variables:
+                channels = prod(list(dims.values())[:-2])
                 values = forecast[:, :, channel:channel + channels]  # (n, S, L, H, W)
-                values = values if has_levels else values[:, :, 0]
+                values = values.reshape(*values.shape[:2], *dims.values())
                 if result.many:
                     file[name][begin:begin + len(values)] = values
                 else:

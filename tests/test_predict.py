@@ -372,6 +372,45 @@ def test_an_output_is_replaced_only_by_force_and_only_when_complete(run, source,
     assert xr.open_dataset(out)["t2m"].shape == (12, 32, 64)
 
 
+def test_custom_netcdf_with_its_own_names_and_a_crop(tmp_path):
+    time = np.datetime64("2013-05-01", "ns") + np.arange(9) * np.timedelta64(1, "D")
+    values = np.random.default_rng(0).normal(3, 2, (9, 10, 9)).astype("float32")
+    y, x = ("y", np.arange(10.0, 0, -1), {"units": "km"}), np.arange(9.0)
+    data = xr.Dataset({"rain": (("time", "y", "x"), values, {"units": "mm"}), "other": (("time", "y", "x"), values)},
+                      {"time": time, "y": y, "x": x})
+    data.to_netcdf(tmp_path / "rain.nc")
+    model = untrained(tmp_path / "m.ckpt", "custom", [4, 1, 8, 8], mean=3.0, std=2.0, data_name="rain", crop=[8, 8])
+    expected = model.predict(values[-4:, None, 1:9, 0:8])
+    call("predict", tmp_path / "m.ckpt", tmp_path / "rain.nc", "-o", tmp_path / "out.nc")
+    with xr.open_dataset(tmp_path / "out.nc") as out:
+        assert_close(out["rain"].values, expected[:, 0], rtol=1e-5)
+        assert out["rain"].dims == ("time", "y", "x") and out["rain"].attrs == {"units": "mm"}
+        np.testing.assert_array_equal(out["y"], data["y"][1:9])
+        assert out["y"].attrs == {"units": "km"}
+        np.testing.assert_array_equal(out["time"], time[-1] + np.arange(1, 5) * np.timedelta64(1, "D"))
+    call("predict", tmp_path / "m.ckpt", tmp_path / "rain.nc", "-o", tmp_path / "all.nc", "--all")
+    with xr.open_dataset(tmp_path / "all.nc") as out:
+        assert out["rain"].shape == (6, 4, 8, 8)
+        assert_close(out["rain"].values[-1], expected[:, 0], rtol=1e-5)
+    data.isel(time=[*range(6), 7, 8]).to_netcdf(tmp_path / "gap.nc")
+    assert "a gap between the frames" in fails(tmp_path / "m.ckpt", tmp_path / "gap.nc", "-o", tmp_path / "x.nc")
+    data.isel(x=slice(0, 8), y=slice(0, 8)).rename(rain="snow").to_netcdf(tmp_path / "snow.nc")
+    assert "unknown variable 'rain'" in fails(tmp_path / "m.ckpt", tmp_path / "snow.nc", "-o", tmp_path / "x.nc")
+
+
+def test_custom_arrays_in_the_shapes_that_are_trained_on(tmp_path):
+    values = np.random.default_rng(0).normal(3, 2, (9, 8, 8)).astype("float32")
+    model = untrained(tmp_path / "m.ckpt", "custom", [4, 1, 8, 8], mean=3.0, std=2.0)
+    np.save(tmp_path / "in.npy", values)
+    call("predict", tmp_path / "m.ckpt", tmp_path / "in.npy", "-o", tmp_path / "out.npz")
+    with np.load(tmp_path / "out.npz") as out:
+        assert_close(out["frames"], model.predict(values[-4:, None]), rtol=1e-5)
+    np.save(tmp_path / "in.npy", np.zeros((2, 5, 1, 8, 8)))
+    assert "several series" in fails(tmp_path / "m.ckpt", tmp_path / "in.npy", "-o", tmp_path / "x.npz")
+    np.save(tmp_path / "in.npy", np.zeros((9, 8, 12)))
+    assert "takes (1, 8, 8)" in fails(tmp_path / "m.ckpt", tmp_path / "in.npy", "-o", tmp_path / "x.npz")
+
+
 # ---- video and arrays ----
 
 
