@@ -16,7 +16,7 @@ from .files import replacing
 
 # What a method is built from beside the configuration, and what belongs to one start of a program, not to the run.
 _NOT_CONFIG = {"steps_per_epoch", "test_mean", "test_std", "save_dir", "resume", "test", "ckpt_path", "config_file",
-               "overwrite", "_instantiator"}
+               "overwrite", "_instantiator", "trained_on"}
 
 
 class SafeCheckpointIO(TorchCheckpointIO):

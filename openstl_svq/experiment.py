@@ -62,6 +62,7 @@ class Experiment(BaseExperiment):
             raise ValueError(f"{args.method} cannot be built: {error}. Configuration keys that it may read and that are not "
                              f"set: {', '.join(unset)}. Give them in a file (-c) or with --cfg_options.") from error
         self.save_dir = Path(self.save_dir)
+        self.method.hparams["trained_on"] = self.data.trained_on()  # into every checkpoint, for openstl_svq.predict
         if self.started_from:
             state = checkpoints.load(self.started_from)
             checkpoints.load_weights(self.method, state, f"checkpoint {self.started_from}")

@@ -16,7 +16,7 @@ COMMANDS = [line.split("#")[0].strip() for line in re.findall(r"^    (?:pip .*&&
 
 def test_the_python_examples_run(monkeypatch):
     monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))  # the example registers a quantizer
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    blocks = [b for b in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "work_dirs/" not in b]  # needs a run
     assert blocks
     namespace = {}
     for block in blocks:

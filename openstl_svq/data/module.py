@@ -102,6 +102,19 @@ class ForecastData(BaseDataModule):
         trainer = self.trainer
         return {"num_replicas": trainer.world_size if trainer else 1, "rank": trainer.global_rank if trainer else 0}
 
+    # what later forecasts need to know
+
+    def trained_on(self) -> dict:
+        """Time step, grid and unit of the training frames; empty where the dataset has no times."""
+        dataset = self.train_loader.dataset
+        times = dataset.target_times(0) if hasattr(dataset, "target_times") else None
+        if times is None:
+            return {}
+        apart = times[0] - dataset.input_times(0)[-1]
+        lat, lon = (None if v is None else np.asarray(v).tolist()
+                    for v in (getattr(dataset, "lat", None), getattr(dataset, "lon", None)))
+        return {"interval_minutes": int(apart / np.timedelta64(1, "m")), "lat": lat, "lon": lon, "units": getattr(dataset, "units", None)}
+
     # what the scores need to know
 
     @property
