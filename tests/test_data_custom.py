@@ -64,6 +64,18 @@ def test_npz_npy_with_channels_and_sequences(tmp_path):
     assert_close(physical(train, 4), values[8:13])
 
 
+def test_months_differ_in_length_and_are_no_gaps(tmp_path):
+    months = np.arange("2000-01", "2006-09", dtype="datetime64[M]").astype("datetime64[ns]")  # 80 of 28 to 31 days
+    data = xr.Dataset({"h": (("time", "y", "x"), series(80))}, coords={"time": months})
+    data.to_netcdf(tmp_path / "my.nc")
+    train, _, _ = load(tmp_path / "my.nc", data_name="h", split=[0.5, 0.25, 0.25])
+    assert len(train) == 40 - 4
+    data.isel(time=np.delete(np.arange(80), 20)).to_netcdf(tmp_path / "gap.nc")
+    train, _, _ = load(tmp_path / "gap.nc", data_name="h", train_time=["2000", "2003"], val_time=["2004", "2004"],
+                       test_time=["2005", "2006"])
+    assert len(train) == 20 - 4 + 27 - 4
+
+
 def test_netcdf_keeps_coordinates_units_and_times(tmp_path):
     times = np.datetime64("2020-01-01", "h") + 3 * np.arange(80)
     times = np.delete(times, 30)

@@ -140,7 +140,7 @@ def test_nothing_is_overwritten_by_a_second_run(words, run):
 
 
 @pytest.mark.parametrize("extra", [("aft_seq_length=15",), ("aft_seq_length=5",), ("protocol='openstl'",),
-                                   ("quant_position='after'", "loss='huber'"), ("opt='adamw'", "clip_grad=0.1")],
+                                   ("quant_position='after'", "loss='huber'"), ("opt='adamw'", "clip_grad=0.1"), ("precision='bf16-mixed'",)],
                          ids=lambda e: e[0])
 def test_other_settings_run(words, run, extra):
     assert "model" in scores(run("train", words(*extra, epochs=1)) / "run")["scores"]

@@ -9,7 +9,7 @@ import numpy as np
 from ....naming import choose
 from .cache import at_hand, cached_file, cached_statistics, fingerprint
 from .frames import ArrayFrames, FileFrames, from_images, in_chunks, read_image
-from .times import SPLITS, period, refuse_overlap, segments
+from .times import SPLITS, period, refuse_overlap
 from .windows import CropAndFlip, WindowDataset, unbroken
 
 _IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
@@ -53,7 +53,7 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     idx_out = np.arange(1, config["aft_seq_length"] + 1)
     segment = source.video
     if source.times is not None and len(source.times) > 1:
-        segment = segments(source.times, np.diff(source.times).min())
+        segment = _without_gaps(source.times)
     anchors = unbroken(segment, idx_in, idx_out)
 
     datasets, scaling = [], None
@@ -130,6 +130,13 @@ class _Checked(ArrayFrames):
 
 
 # ---- kinds of files ----
+
+
+def _without_gaps(times) -> np.ndarray:
+    """Which stretch without a gap each time belongs to. Months and years differ in length, so what is half as long again
+    as the usual interval is a gap."""
+    apart = np.diff(times).astype(np.int64)
+    return np.concatenate([[0], np.cumsum(apart > 1.5 * np.median(apart))])
 
 
 def _open(path, data_name) -> _Source:
