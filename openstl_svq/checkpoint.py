@@ -49,8 +49,7 @@ def save(checkpoint: Mapping, path) -> None:
             file.flush()
             os.fsync(file.fileno())
     except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
-        raise OSError(f"checkpoint {path} could not be written: {reason}. Checkpoints written before are intact: free "
+        raise OSError(f"checkpoint {path} could not be written: {_reason(error)}. Checkpoints written before are intact: free "
                       "space, or choose another disk with --res_dir, and continue with --resume.") from error
 
 
@@ -156,6 +155,15 @@ def _as_builtin(value):
         if isinstance(value, kind):
             return convert(value)
     return complex(value)
+
+
+def _reason(error: BaseException | None) -> str:
+    """What the system said, which torch's writer hides behind an error of its own."""
+    while error is not None:
+        if isinstance(error, OSError) and error.strerror:
+            return error.strerror
+        error = error.__cause__ or error.__context__
+    return "the disk did not take all of it"
 
 
 def _is_pickle(path: Path) -> bool:
