@@ -9,7 +9,7 @@ version = re.search(r'__version__ = "(.+)"', (root / "openstl_svq/__init__.py").
 # The real OpenSTL is on no package index: what PyPI calls "openstl" is a 3D-mesh library of other people.
 OPENSTL = "git+https://github.com/chengtan9907/OpenSTL@c74deb5d4c3da585291f9f18281f3fefdbba3a54"
 
-test = ["pytest>=8", "pytest-timeout", "hypothesis>=6.100", "scikit-learn>=1.3", "h5py>=3.10"]
+test = ["setuptools", "pytest>=8", "pytest-timeout", "hypothesis>=6.100", "scikit-learn>=1.3", "h5py>=3.10"]
 
 setup(
     name="openstl_svq",

@@ -1,0 +1,1 @@
+"""Costs, times, tables and pictures: what is said about models and their forecasts."""
