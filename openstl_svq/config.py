@@ -109,7 +109,7 @@ def resolve(argv: list[str] | None = None, base: dict | None = None, description
     choose("dataset", dataname, dataset_parameters)
 
     entry = dict(dataset_parameters[dataname])
-    known = set(defaults) | set(entry) | registry.config_keys(method, dataname)
+    known = set(defaults) | set(entry) | registry.config_keys(method)
     _refuse_unknown(given, known, file)
     config = _merge(_merge({**defaults, **registry.method_defaults(method)}, entry), given)
     config.update(method=method, dataname=dataname)

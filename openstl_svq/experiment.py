@@ -58,7 +58,7 @@ class Experiment(BaseExperiment):
         try:
             super().__init__(args, dataloaders, args.strategy)
         except AttributeError as error:  # OpenSTL's methods read their sizes from the configuration as attributes
-            unset = sorted(registry.config_keys(args.method, args.dataname) - set(vars(args)))
+            unset = sorted(registry.config_keys(args.method) - set(vars(args)))
             raise ValueError(f"{args.method} cannot be built: {error}. Configuration keys that it may read and that are not "
                              f"set: {', '.join(unset)}. Give them in a file (-c) or with --cfg_options.") from error
         self.save_dir = Path(self.save_dir)

@@ -45,8 +45,8 @@ def method_defaults(name: str) -> dict:
     return _DEFAULTS.get(name, {"loss": "mse"})
 
 
-def config_keys(method: str, dataname: str) -> set[str]:
-    """The keys that ``method`` on ``dataname`` reads beside the command line's."""
+def config_keys(method: str) -> set[str]:
+    """The keys that ``method`` and the loaders read beside the command line's and the dataset entry's."""
     if method in METHODS:
         keys = set(inspect.signature(SimVP_SVQ_Model).parameters)
         return keys | _DATA_KEYS | ({"alpha"} if method == "tau_svq" else set())
