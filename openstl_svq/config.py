@@ -16,7 +16,10 @@ from .methods import LOSSES
 from .models.simvp_svq import QUANT_POSITIONS
 from .naming import choose, nearest
 
-PROTOCOLS = ("strict", "openstl")
+PROTOCOLS = {
+    "strict": "validation on the validation split, the training split's statistics everywhere",
+    "openstl": "OpenSTL's splits and indices: the best checkpoint is chosen on the test set",
+}
 
 # OpenSTL accepts these flags and ignores them. Here a flag does something or does not exist.
 _WITHOUT_EFFECT = {

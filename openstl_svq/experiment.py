@@ -24,11 +24,6 @@ from .files import replacing
 from .host import BaseExperiment, describe, example_input, load_data
 from .metrics.report import format_table, write_metrics
 
-_PROTOCOL_MEANS = {
-    "strict": "validation on the validation split, the training split's statistics everywhere",
-    "openstl": "OpenSTL's splits and indices: the best checkpoint is chosen on the test set",
-}
-
 
 class Experiment(BaseExperiment):
     """Trains and tests the method of a resolved configuration.
@@ -110,7 +105,7 @@ class Experiment(BaseExperiment):
             str(describe()),
             f"data: {args.dataname}, {steps} -> {args.aft_seq_length} frames of {' x '.join(map(str, frame))}, "
             f"{sizes[0]:,} / {sizes[1]:,} / {sizes[2]:,} windows to train / validate / test",
-            f"protocol: {args.protocol} ({_PROTOCOL_MEANS[args.protocol]})",
+            f"protocol: {args.protocol} ({configuration.PROTOCOLS[args.protocol]})",
         ]
         example = example_input(args, self.method)
         size = f"method: {args.method}, {count_parameters(self.method.model) / 1e6:.2f}M parameters"
@@ -137,7 +132,7 @@ class Experiment(BaseExperiment):
 
     def train(self):
         """Trains until ``epoch`` or until validation stops improving; leaves the best weights in the method."""
-        if not self.args.no_display_method_info:
+        if self.trainer.is_global_zero and not self.args.no_display_method_info:  # counting the cost once is enough
             _say(self.display_method_info())
         self._write_config()
         if self.started_from:

@@ -14,7 +14,6 @@ climate.
 import contextlib
 import io
 import json
-import os
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import replacing
 from .netcdf import VARIABLES, WEATHERBENCH_GRID, write_file
 
 PIECE_DAYS = 5
@@ -158,9 +158,8 @@ class _Run:
         if self.done >= self.spin_up_pieces:
             fields = self._fields(predictions.to_xarray())
             path = self.work / f"piece_{fields['time'][0]}_{fields['time'][-1]}.npz"
-            with open(path.with_suffix(".part"), "wb") as file:
-                np.savez(file, **fields)
-            os.replace(path.with_suffix(".part"), path)
+            with replacing(path) as partial:
+                np.savez(partial, **fields)
         self._checkpoint.save_checkpoint(self.model, self.state)
         self.done += 1
 
@@ -258,9 +257,8 @@ def _claim(work, settings, files):
 
 
 def _save(path, content):
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(content))
-    os.replace(part, path)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(content))
 
 
 def _unwritten(work, files):

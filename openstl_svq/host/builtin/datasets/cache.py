@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ....files import replacing
 from .frames import ArrayFrames, FileFrames, channel_statistics, in_chunks
 
 try:
@@ -87,9 +88,8 @@ def cached_statistics(frames) -> tuple[np.ndarray, np.ndarray]:
     else:
         saved = [v.ravel().tolist() for v in channel_statistics(frames)]
         with contextlib.suppress(OSError):  # a cache that has become read-only: computed again next time
-            part = path.with_suffix(f".{os.getpid()}.part")
-            part.write_text(json.dumps(saved))
-            os.replace(part, path)
+            with replacing(path) as partial:
+                partial.write_text(json.dumps(saved))
     return tuple(np.asarray(v, dtype=np.float32).reshape(1, -1, 1, 1) for v in saved)
 
 
