@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from openstl_svq.host.builtin.datasets import load_data
-from openstl_svq.host.builtin.datasets.dataloader_custom import _Source, _split
+from openstl_svq.host.builtin.datasets.dataloader_custom import _split
+from openstl_svq.host.builtin.datasets.sources import Source
 
 
 @pytest.fixture(autouse=True)
@@ -155,7 +156,7 @@ def test_minmax_crop_and_bytes(tmp_path):
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 18), st.integers(1, 18))
 def test_splits_are_disjoint_in_order_and_keep_videos_whole(lengths, a, b):
     video = np.repeat(np.arange(len(lengths)), lengths)
-    source = _Source(None, (len(video), 1, 1, 1), video=video)
+    source = Source(None, (len(video), 1, 1, 1), video=video)
     shares = [a / (a + b + 5), b / (a + b + 5), 5 / (a + b + 5)]
     parts = _split(source, {"split": shares})
     assert np.concatenate(parts).tolist() == list(range(len(video)))

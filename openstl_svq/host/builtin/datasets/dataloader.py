@@ -8,6 +8,7 @@ from . import (
     dataloader_weather,
 )
 from .dataset_constant import dataset_parameters
+from .frames import ImageFormat
 from .utils import make_loaders
 
 PROTOCOLS = ("strict", "openstl")
@@ -50,7 +51,15 @@ def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, *, p
         raise ValueError(unknown("dataset", dataname, dataset_parameters))
     choose("protocol", protocol, PROTOCOLS)
     config = {**dataset_parameters[dataname], **{k: v for k, v in config.items() if v is not None}}
-    load_splits = next(module.load_splits for start, module in _LOADERS.items() if dataname.startswith(start))
-    splits = load_splits(dataname, data_root, config, protocol=protocol, use_augment=use_augment)
+    splits = _loader(dataname).load_splits(dataname, data_root, config, protocol=protocol, use_augment=use_augment)
     return make_loaders(*splits, batch_size=batch_size, val_batch_size=val_batch_size, num_workers=num_workers,
                         drop_last=drop_last)
+
+
+def image_format(dataname: str) -> ImageFormat:
+    """How a dataset's frames are made of images: as its loader says, else by bringing the values to [0, 1]."""
+    return getattr(_loader(dataname), "IMAGES", ImageFormat())
+
+
+def _loader(dataname):
+    return next((module for start, module in _LOADERS.items() if dataname.startswith(start)), None)

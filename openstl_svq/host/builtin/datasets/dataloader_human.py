@@ -6,10 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .frames import ImageFrames, resize
+from .frames import ImageFormat, ImageFrames, resize
 from .windows import CropAndFlip, WindowDataset, hold_out_end
-
-_STEP = 5  # frames of the video between two frames of a window
 
 
 def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> list[WindowDataset]:
@@ -30,7 +28,7 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     tested = test.dataset(np.arange(len(test.prefix)))
     if protocol == "openstl":
         return [train.dataset(np.arange(len(train.prefix)), augment), tested, tested]
-    training, validation = hold_out_end(train.prefix, train.first, train.length * _STEP,
+    training, validation = hold_out_end(train.prefix, train.first, train.length * IMAGES.stride,
                                         config.get("val_fraction", 0.1))
     return [train.dataset(training, augment), train.dataset(validation), tested]
 
@@ -69,26 +67,29 @@ class _Windows:
     def _name(self, index) -> str:
         """File of frame ``index`` of all windows laid one after the other."""
         window, step = divmod(index, self.length)
-        return f"{self.names[self.prefix[window]]}{self.first[window] + step * _STEP:06d}.jpg"
+        return f"{self.names[self.prefix[window]]}{self.first[window] + step * IMAGES.stride:06d}.jpg"
 
     def _path(self, index) -> str:
         return os.path.join(self.root, self._name(index))
 
     def dataset(self, windows, augment=None) -> WindowDataset:
-        decode = partial(_colour, size=self.shape[1:])
+        decode = partial(_colour, shape=self.shape)
         frames = ImageFrames(self._path, self.length * len(self.first), decode, self.shape)
         # Windows overlap; each image once.
         indices = (windows[:, None] * self.length + np.arange(self.length)).ravel()
-        number = self.first[indices // self.length] + indices % self.length * _STEP
+        number = self.first[indices // self.length] + indices % self.length * IMAGES.stride
         _, once = np.unique(np.stack([self.prefix[indices // self.length], number]), axis=1, return_index=True)
         return WindowDataset(frames, windows * self.length + self.steps[0] - 1, np.arange(1 - self.steps[0], 1),
-                             np.arange(1, self.steps[1] + 1), data_name="human", augment=augment,
-                             split=indices[np.sort(once)])
+                             np.arange(1, self.steps[1] + 1), data_name="human", blue_first=IMAGES.blue_first,
+                             augment=augment, split=indices[np.sort(once)])
 
 
-def _colour(image, size):
+def _colour(image, shape):
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)
-    if image.shape[:2] != tuple(size):
-        image = resize(image, size, "bicubic").round().clip(0, 255)
+    if image.shape[:2] != tuple(shape[1:]):
+        image = resize(image, shape[1:], "bicubic").round().clip(0, 255)
     return image[..., ::-1].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+
+
+IMAGES = ImageFormat(_colour, stride=5, blue_first=True)

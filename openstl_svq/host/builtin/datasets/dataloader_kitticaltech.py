@@ -21,17 +21,17 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     ``kitti_hkl/X_<split>.hkl`` and ``sources_<split>.hkl`` with ``caltech/data_cache.npy`` and ``indices_cache.npy`` or
     ``caltech/<set>/*.seq``; or ``kitticaltech_npy/<split>_data.npy`` and ``<split>_idx.npy``. ``strict`` validates on
     KITTI's own validation drives (``X_val``), or on the end of the training windows where there are none; ``openstl``
-    on the test windows.
+    on the test windows. As in OpenSTL, frames are red first but for the test frames that come from ``caltech``.
     """
     root = Path(data_root)
     steps = config["pre_seq_length"], config["aft_seq_length"]
     length, shape = sum(steps), tuple(config["in_shape"][1:])
-    validation = None
+    validation, videos = None, False
     if (root / "kitti_hkl").is_dir():
         train = _kitti(root / "kitti_hkl", "train", length)
         if protocol == "strict" and (root / "kitti_hkl" / "X_val.hkl").exists():
             validation = _kitti(root / "kitti_hkl", "val", length)
-        test = _caltech(root / "caltech", length, shape[1:])
+        test, videos = _caltech(root / "caltech", length, shape[1:]), True
     elif (root / "kitticaltech_npy").is_dir():
         train, test = (_npy(root / "kitticaltech_npy", split) for split in ("train", "test"))
     else:
@@ -53,12 +53,12 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
         training, held_out = hold_out_end(np.zeros(len(starts)), starts, length, config.get("val_fraction", 0.1))
         train, validation = (frames, starts[training]), (frames, starts[held_out])
 
-    def dataset(split, augment=None):
+    def dataset(split, augment=None, blue_first=False):
         frames, starts = split
         return WindowDataset(frames, starts + steps[0] - 1, np.arange(1 - steps[0], 1), np.arange(1, steps[1] + 1),
-                             data_name="kitticaltech", augment=augment)
+                             data_name="kitticaltech", blue_first=blue_first, augment=augment)
 
-    tested = dataset(test)
+    tested = dataset(test, blue_first=videos)
     augment = CropAndFlip(0.95) if use_augment else None
     return [dataset(train, augment), dataset(validation) if validation else tested, tested]
 

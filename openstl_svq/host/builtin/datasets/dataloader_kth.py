@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .frames import ImageFrames, resize
+from .frames import ImageFormat, ImageFrames, resize
 from .windows import CropAndFlip, WindowDataset, hold_out_end, sliding
 
 _SLOW = ("boxing", "handclapping", "handwaving", "walking")
@@ -71,11 +71,14 @@ class _Clips:
                              "aft_seq_length.")
 
     def windows(self, starts, augment=None) -> WindowDataset:
-        frames = ImageFrames(self.paths.__getitem__, len(self.paths), partial(_grey, size=self.shape[1:]), self.shape)
+        frames = ImageFrames(self.paths.__getitem__, len(self.paths), partial(_grey, shape=self.shape), self.shape)
         return WindowDataset(frames, starts + self.steps[0] - 1, np.arange(1 - self.steps[0], 1),
                              np.arange(1, self.steps[1] + 1), data_name="kth", augment=augment)
 
 
-def _grey(image, size):
+def _grey(image, shape):
     plane = image if image.ndim == 2 else image[..., 0]
-    return resize(plane, size, "bilinear")[None] / np.float32(255)
+    return resize(plane, shape[1:], "bilinear")[None] / np.float32(255)
+
+
+IMAGES = ImageFormat(_grey)

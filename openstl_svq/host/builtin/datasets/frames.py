@@ -1,6 +1,7 @@
 """Where frames come from: one small interface, so that windows over them need no copy per dataset."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -85,6 +86,29 @@ class ImageFrames:
                 raise ValueError(f"{path} gives a frame of shape {frame.shape}, the others {self.shape[1:]}.")
             frames[k] = frame
         return frames
+
+
+def plain_frame(image: np.ndarray, shape) -> np.ndarray:
+    """An image of bytes ``(H, W)`` or ``(H, W, 3)`` as a frame in [0, 1] with the 1 or 3 channels of ``shape``."""
+    if shape[0] == 1 and image.ndim == 3:
+        image = (image @ np.array([0.299, 0.587, 0.114])).round().astype(np.uint8)
+    image = image[..., None] if image.ndim == 2 else image
+    return from_images(np.broadcast_to(image, (*image.shape[:2], shape[0]))[None])[0]
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """How a dataset's loader makes frames of images.
+
+    Attributes:
+        decode: ``decode(image, shape)``: bytes ``(H, W)`` or ``(H, W, 3)`` -> float32 ``(C, H, W)`` in [0, 1].
+        stride: images from one frame to the next.
+        blue_first: the channels are blue, green, red, as OpenCV reads them.
+    """
+
+    decode: Callable[[np.ndarray, tuple[int, int, int]], np.ndarray] = plain_frame
+    stride: int = 1
+    blue_first: bool = False
 
 
 def read_image(file) -> np.ndarray:

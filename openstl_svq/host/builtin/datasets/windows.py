@@ -21,11 +21,13 @@ class WindowDataset(Dataset):
         times: datetime64 of each frame, or ``None``.
         split: indices of all frames of this split (default: those in some window).
         units, lat, lon: of the data, or ``None``.
+        blue_first: the channels are blue, green, red.
         augment: changes the frames of a window together, ``(T, C, H, W) -> (T, C, H, W)``.
     """
 
     def __init__(self, frames, anchors, idx_in, idx_out, *, data_name, mean=0.0, std=1.0, normalise=None, times=None,
-                 split=None, units=None, lat=None, lon=None, augment: Callable[[Tensor], Tensor] | None = None):
+                 split=None, units=None, lat=None, lon=None, blue_first=False,
+                 augment: Callable[[Tensor], Tensor] | None = None):
         self._frames = frames
         self._anchors = np.asarray(anchors, dtype=np.int64)
         self._offsets = np.concatenate([idx_in, idx_out]).astype(np.int64)
@@ -35,7 +37,7 @@ class WindowDataset(Dataset):
         self._normalise = (mean, std) if normalise is None else normalise
         self._augment = augment
         self.data_name, self.mean, self.std = data_name, mean, std
-        self.units, self.lat, self.lon = units, lat, lon
+        self.units, self.lat, self.lon, self.blue_first = units, lat, lon, blue_first
 
     def __len__(self):
         return len(self._anchors)

@@ -1,0 +1,289 @@
+"""What holds a user's own data: an array, a NetCDF or Zarr store, images, or videos."""
+
+import itertools
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from ....naming import choose
+from .cache import at_hand, cached_file, fingerprint
+from .frames import ArrayFrames, FileFrames, from_images, read_image
+
+IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
+VIDEOS = (".avi", ".gif", ".mkv", ".mov", ".mp4", ".webm")
+
+
+class Source:
+    """Where frames are, and what is known of them.
+
+    Args:
+        read: ``read(begin, end)`` gives these frames: numbers ``(n, C, H, W)``, or bytes ``(n, H, W, C)``.
+        images: whether they are bytes.
+        shape: ``(N, C, H, W)`` of all frames.
+        name: of the variable, or a list of several.
+        times: datetime64 ``(N,)``, increasing, or ``None``.
+        numbers: of images in the names of their files, ``(N,)``, increasing within a series, or ``None``.
+        video: which series each frame belongs to, ``(N,)``; by default there is one.
+        units, lat, lon: of the data, or ``None``.
+        paths: all files.
+    """
+
+    def __init__(self, read, shape, *, images=False, name=None, times=None, numbers=None, video=None, units=None,
+                 lat=None, lon=None, paths=()):
+        self._read, self.shape, self.images, self.name = read, tuple(int(n) for n in shape), images, name
+        self.times, self.numbers = times, numbers
+        self.video = np.zeros(shape[0], dtype=np.int64) if video is None else video
+        self.units, self.lat, self.lon, self.paths = units, lat, lon, paths
+        self.cut = (slice(None), slice(None))
+
+    def crop(self, size):
+        """Keeps ``size`` (height, width) out of the middle of each frame; ``None`` keeps all."""
+        if size is None:
+            return
+        count, channels, *full = self.shape
+        if len(size) != 2 or not all(0 < small <= large for small, large in zip(size, full)):
+            raise ValueError(f"crop must be a height and a width up to {full[0]} x {full[1]}, got {size!r}.")
+        begin = [(large - small) // 2 for small, large in zip(size, full)]
+        self.cut = tuple(slice(b, b + s) for b, s in zip(begin, size))
+        self.shape = (count, channels, *size)
+        self.lat, self.lon = (None if v is None else v[c] for v, c in zip((self.lat, self.lon), self.cut))
+
+    @property
+    def stretch(self) -> np.ndarray:
+        """Which stretch without a gap each frame belongs to, ``(N,)``."""
+        place = self.numbers if self.times is None else self.times
+        border = np.diff(self.video) != 0
+        if place is not None and not border.all():
+            # Months and years differ in length, so what is half as long again as the usual interval is a gap.
+            apart = np.diff(place).astype(np.int64)
+            border |= apart > 1.5 * np.median(apart[~border])
+        return np.concatenate([[0], np.cumsum(border)])
+
+    def stored(self, begin: int, end: int) -> np.ndarray:
+        """Frames as they are stored, once cropped: numbers ``(n, C, H, W)``, or bytes ``(n, H, W, C)`` of images."""
+        rows, columns = self.cut
+        values = self._read(begin, end)
+        return values[:, rows, columns] if self.images else values[..., rows, columns]
+
+    def decoded(self, begin: int, end: int) -> np.ndarray:
+        """Frames ``(n, C, H, W)`` float32, images in [0, 1]."""
+        values = self.stored(begin, end)
+        return from_images(values) if self.images else np.asarray(values, dtype=np.float32)
+
+    def frames(self, path: Path) -> ArrayFrames:
+        """The frames where windows are read from fast; numbers that are not finite are an error."""
+        key = (str(path.resolve()), self.name, str(self.cut), fingerprint(self.paths))
+        if self.images:
+            count, channels, *size = self.shape
+            file = cached_file(lambda: (self.stored(k, min(k + 256, count)) for k in range(0, count, 256)),
+                               (count, *size, channels), np.uint8, beside=path.parent, name=path.stem, key=key)
+            return FileFrames(file, from_images)
+        return at_hand(_Checked(self, path), beside=path.parent, name=path.stem, key=key)
+
+
+class _Checked(ArrayFrames):
+    """A source's frames as numbers, each looked at once."""
+
+    def __init__(self, source, path):
+        self.source, self.path, self.shape = source, path, source.shape
+
+    def read(self, indices):
+        first = int(indices[0])
+        values = self.source.decoded(first, int(indices[-1]) + 1)
+        bad = np.argwhere(~np.isfinite(values))
+        if len(bad):
+            frame, channel, i, j = bad[0]
+            when = "" if self.source.times is None else f" ({self.source.times[first + frame]})"
+            raise ValueError(f"{self.path}: frame {first + frame}{when} has NaN, a fill value or infinity, the first "
+                             f"in channel {channel} at row {i}, column {j}. Fill them in, or take those frames out.")
+        return values
+
+
+def open_source(path: Path, data_name: str | list[str] | None = None, *, keep_counts: bool = True) -> Source:
+    """The frames in ``path``: ``.npy``, ``.npz``, ``.nc``, ``.zarr``, a video, or a folder of images or videos.
+
+    Args:
+        data_name: the array in an ``.npz``, or the variables of a store; needed where there are several, and no array
+            ``frames``.
+        keep_counts: the number of frames in a video is known only once it is decoded; keep it in the cache.
+
+    Raises:
+        ValueError: of no such kind, damaged, or without what is asked for.
+        ModuleNotFoundError: what reads such a file is not installed.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        return _from_array(_loaded(path), path)
+    if suffix == ".npz":
+        file = _loaded(path)
+        names = [name for name in file.files if name not in ("time", "times")]
+        if data_name is None and len(names) != 1 and "frames" not in names:
+            raise ValueError(f"{path} has the arrays {', '.join(names)}: say which one with data_name, or call it "
+                             "frames.")
+        name = choose("array", data_name or ("frames" if "frames" in names else names[0]), names)
+        times = next((file[key].astype("datetime64[m]") for key in ("time", "times") if key in file.files), None)
+        return _from_array(file[name], path, name, times)
+    if suffix in (".nc", ".zarr"):
+        return _from_store(path, data_name)
+    if path.is_dir():
+        return _from_folder(path, keep_counts)
+    if suffix in VIDEOS:
+        return _from_videos([path], path.parent if keep_counts else None)
+    raise ValueError(f"{path} is of no kind that is read: give an .npy, .npz, .nc or .zarr, a video, or a folder of "
+                     f"images ({', '.join(IMAGES)}) or videos ({', '.join(VIDEOS)}).")
+
+
+def _loaded(path):
+    try:
+        return np.load(path, mmap_mode="r" if path.suffix == ".npy" else None)
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} cannot be read ({error}): it may be cut off, or hold objects instead of numbers."
+                         ) from error
+
+
+def _from_array(array, path, name=None, times=None) -> Source:
+    video = None
+    if array.ndim == 5:
+        video = np.repeat(np.arange(len(array)), array.shape[1])
+        array = array.reshape(-1, *array.shape[2:])
+    if array.ndim == 3:
+        array = array[:, None]
+    if array.ndim != 4 or array.dtype.kind not in "biuf":
+        raise ValueError(f"{path} holds {array.dtype} of shape {array.shape}; numbers (T, H, W), (T, C, H, W) or (N, "
+                         "T, C, H, W), or images (T, H, W, 3) are needed.")
+    images = array.dtype == np.uint8
+    if images and array.shape[-1] not in (1, 3):
+        array = array.transpose(0, 2, 3, 1)
+    if times is not None and len(times) != len(array):
+        raise ValueError(f"{path} has {len(array)} frames and {len(times)} times.")
+    shape = (len(array), array.shape[3], *array.shape[1:3]) if images else array.shape
+    return Source(lambda begin, end: array[begin:end], shape, images=images, name=name, times=_increasing(times, path),
+                  video=video, paths=[path])
+
+
+def _from_store(path, data_name) -> Source:
+    import xarray as xr
+    try:
+        data = xr.open_zarr(path) if path.suffix == ".zarr" else xr.open_dataset(path)
+    except ImportError as error:
+        raise ModuleNotFoundError(f"{path} needs zarr, which is not installed: pip install zarr ({error})") from error
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} cannot be read ({error}): it may be cut off.") from error
+    usable = [str(name) for name in data.data_vars if 3 <= data[name].ndim <= 4]
+    names = [data_name] if isinstance(data_name, str) else list(data_name or usable[:1])
+    if not usable:
+        raise ValueError(f"{path} has no variable (time, y, x) or (time, z, y, x).")
+    if data_name is None and len(usable) > 1:
+        raise ValueError(f"{path} has the variables {', '.join(usable)}: say which with data_name.")
+    for name in names:
+        choose("variable", name, usable)
+    arrays = [data[name].transpose("time", ...) if "time" in data[name].dims else data[name] for name in names]
+    if len({a.dims for a in arrays}) > 1 or len({a.shape for a in arrays}) > 1:
+        raise ValueError(f"{path}: {', '.join(names)} have different dimensions; they cannot be channels of one frame.")
+    time, *_, y, x = arrays[0].dims
+    times = arrays[0].coords[time].values if time in arrays[0].coords else None
+    times = times.astype("datetime64[m]") if times is not None and times.dtype.kind == "M" else None
+    channels = sum(a.shape[1] if a.ndim == 4 else 1 for a in arrays)
+    shape = (arrays[0].shape[0], channels, *arrays[0].shape[-2:])
+
+    def read(begin, end):
+        parts = [a.isel({time: slice(begin, end)}).values for a in arrays]
+        return np.concatenate([p if p.ndim == 4 else p[:, None] for p in parts], axis=1)
+
+    units = {a.attrs.get("units") for a in arrays}
+    lat, lon = (arrays[0].coords[d].values if d in arrays[0].coords else None for d in (y, x))
+    return Source(read, shape, name=names[0] if len(names) == 1 else names, times=_increasing(times, path),
+                   units=units.pop() if len(units) == 1 else None, lat=lat, lon=lon,
+                   paths=[path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()))
+
+
+def _from_folder(path, keep_counts) -> Source:
+    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGES + VIDEOS and not p.name.startswith("."))
+    kinds = {p.suffix.lower() in VIDEOS for p in files}
+    if not files or len(kinds) > 1:
+        raise ValueError(f"{path} holds {'both images and videos' if files else 'neither images nor videos'}; give a "
+                         f"folder of images ({', '.join(IMAGES)}), of folders of images, or of videos "
+                         f"({', '.join(VIDEOS)}).")
+    return _from_videos(files, path.parent if keep_counts else None) if kinds.pop() else _from_images(files)
+
+
+def _from_images(files) -> Source:
+    files = sorted(files, key=lambda p: (str(p.parent), _natural(p.stem)))
+    shape = _one_shape(files, [_image(p).shape for p in files])
+    video = np.unique([str(p.parent) for p in files], return_inverse=True)[1]
+    named = image_numbers(files)
+    # Dates, for one, have a beginning of their own for each month: no frame is missing where it changes.
+    alike = named and len({(k, beginning) for k, (beginning, _) in zip(video, named)}) == video[-1] + 1
+    return Source(lambda begin, end: np.stack([_image(p) for p in files[begin:end]]), (len(files), *shape), images=True,
+                  video=video, numbers=np.array([number for _, number in named]) if alike else None, paths=files)
+
+
+def image_numbers(files: list[Path]) -> list[tuple[str, int]] | None:
+    """What each name begins with, and the number that it ends in; ``None`` where not every name ends in one."""
+    found = [re.fullmatch(r"(.*?)(\d+)", path.stem) for path in files]
+    return [(match[1], int(match[2])) for match in found] if all(found) else None
+
+
+def _natural(name: str) -> list:
+    """Sorts numbers in names as numbers: image-9 before image-10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _from_videos(files, beside) -> Source:
+    def counted():
+        return (np.array([sum(1 for _ in _video(p))]) for p in files)
+
+    counts = np.concatenate(list(counted())) if beside is None else np.load(cached_file(
+        counted, (len(files),), np.int64, beside=beside, name="frame_counts", key=fingerprint(files)))
+    if not counts.all():
+        raise ValueError(f"the video {files[int(np.argmin(counts))]} has no frames.")
+    shape = _one_shape(files, [next(_video(p)).shape for p in files])
+    upcoming, place = iter(()), None
+
+    def read(begin, end):
+        nonlocal upcoming, place
+        if place is None or begin < place:  # a video is read from its start on
+            upcoming, place = itertools.chain.from_iterable(map(_video, files)), 0
+        frames = np.stack(list(itertools.islice(upcoming, begin - place, end - place)))
+        place = end
+        return frames
+
+    return Source(read, (counts.sum(), *shape), images=True, video=np.repeat(np.arange(len(files)), counts),
+                  paths=files)
+
+
+def _one_shape(files, shapes) -> tuple[int, int, int]:
+    """``(C, H, W)`` of images ``(H, W, C)``, which must all be alike."""
+    for file, shape in zip(files, shapes):
+        if shape != shapes[0]:
+            raise ValueError(f"{file} is {shape[0]} x {shape[1]} with {shape[2]} channels, {files[0]} {shapes[0][0]} x "
+                             f"{shapes[0][1]} with {shapes[0][2]}; all must be alike.")
+    height, width, channels = shapes[0]
+    return channels, height, width
+
+
+def _image(path):
+    image = read_image(path)
+    return image if image.ndim == 3 else image[..., None]
+
+
+def _video(path):
+    import imageio.v3 as imageio
+    try:
+        for frame in imageio.imiter(path):
+            yield frame[..., None] if frame.ndim == 2 else frame[..., :3]
+    except ImportError as error:
+        raise ModuleNotFoundError(f'{path} needs a video reader: pip install "imageio[pyav]" ({error})') from error
+    except (OSError, ValueError) as error:
+        raise ValueError(f'the video {path} cannot be read ({error}): it may be damaged, or need pip install '
+                         '"imageio[pyav]".') from error
+
+
+def _increasing(times, path):
+    if times is not None and len(times) > 1 and not (np.diff(times) > np.timedelta64(0)).all():
+        at = int(np.argmin(np.diff(times) > np.timedelta64(0)))
+        raise ValueError(f"{path}: times must increase, but {times[at + 1]} follows {times[at]}. Sort them, and drop "
+                         "what is twice.")
+    return times

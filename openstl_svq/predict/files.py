@@ -1,0 +1,82 @@
+"""From a file or folder of frames to a file of forecasts."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from .. import __version__
+from .forecaster import checked_steps
+from .inputs import open_series, show, windows_in
+from .outputs import PICTURES, Result, writer_for
+
+
+def forecast_file(model, source, out, *, window: str = "last", steps: int | None = None, stride: int | None = None,
+                  check_range: bool = True, fps: float = 10, batch_size: int = 16,
+                  attributes: Mapping[str, str] | None = None) -> str:
+    """Forecasts from the frames in ``source`` and writes the result to ``out``, complete or not at all.
+
+    Args:
+        model: from :func:`openstl_svq.load`.
+        source: for weather a NetCDF file, or a folder of them, flat or with WeatherBench's folder for each variable.
+            For images a folder of them, or a video. For ``custom`` data one series of any kind that can be trained on:
+            an array, a store, a folder of images, a video. For any other model ``.npy`` or ``.npz`` with an array
+            ``(N, C, H, W)``, in the ``.npz`` alone or named ``frames``, and with ``times`` if they are known.
+        out: ``.nc`` (from NetCDF), ``.npz``, or for video ``.gif``, ``.mp4`` (with imageio-ffmpeg), ``.png`` (a row).
+        window: ``"last"`` frames of the input, ``"all"`` windows in it, or the time or number of the first input frame.
+        steps: frames to forecast (default: ``aft_seq_length``).
+        stride: take every so-many-th frame of images and arrays (default: as the dataset's loader, mostly 1).
+        check_range: refuse values or units unlike those trained on.
+        fps: frames per second of a film.
+        batch_size: windows at a time.
+        attributes: global attributes to add, for provenance.
+
+    Returns:
+        One line about what was written.
+
+    Raises:
+        FileNotFoundError: no input.
+        ValueError: an input or output that does not fit the model; too few frames, a gap between them, missing values.
+    """
+    out, source, hparams = Path(out), Path(source), model.hparams
+    if batch_size < 1 or fps <= 0:
+        raise ValueError(f"the batch size and the frames per second must be above 0, got {batch_size} and {fps}.")
+    steps = checked_steps(hparams, steps)
+    inputs, leads = _offsets(hparams, steps)
+    write = writer_for(out.suffix.lower(), hparams, window)
+    series = open_series(hparams, source, stride=stride, check_units=check_range)
+    if out.suffix.lower() == ".nc" and series.grid is None:
+        raise ValueError(f"{source} has no coordinates, which NetCDF needs; write .npz.")
+    windows = windows_in(series, inputs, window, source)
+
+    def forecasts() -> Iterator[np.ndarray]:
+        from tqdm import tqdm
+        batches = range(0, len(windows), batch_size)
+        for begin in tqdm(batches, unit="batch", disable=None if len(batches) > 1 else True):
+            frames = series.read(windows[begin:begin + batch_size])  # (n, T, C, H, W)
+            if out.suffix.lower() in PICTURES and (frames.min() < -1e-3 or frames.max() > 1 + 1e-3):
+                raise ValueError(f"{source} has values from {frames.min():.6g} to {frames.max():.6g}, and pictures "
+                                 "show values from 0 to 1; write .npz.")
+            forecast = model.predict(frames, steps, check_range=check_range)
+            yield forecast[..., ::-1, :] if series.grid is not None and series.grid.flip else forecast
+
+    starts = series.axis[windows[:, -1]]
+    times = starts[:, None] + leads * series.unit  # (n, S)
+    protocol = hparams.get("protocol", "openstl")
+    write(Result(out, forecasts(), series, starts, times, window == "all", fps, {
+        "title": f"forecasts of {hparams.method}",
+        "source": f"openstl_svq {__version__}, {hparams.method} trained on {hparams.dataname}, protocol {protocol}",
+        "input": str(source), **(attributes or {})}))
+    count = f"{len(windows)} forecasts of " if window == "all" else ""
+    return f"{out}: {count}{steps} frames, from {show(times.min())} to {show(times.max())}"
+
+
+def _offsets(hparams, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Input frames and forecast frames of a window, counted from its last input frame."""
+    if hparams.get("protocol", "openstl") != "openstl" or not hparams.get("idx_in"):
+        return np.arange(1 - hparams.pre_seq_length, 1), np.arange(1, steps + 1)
+    inputs, leads = np.asarray(hparams.idx_in), np.asarray(hparams.idx_out)
+    if steps > len(leads):
+        raise ValueError(f"{steps} steps; this model was trained on OpenSTL's indices {inputs.tolist()} -> "
+                         f"{leads.tolist()}, so its output cannot be its next input: {len(leads)} steps at most.")
+    return inputs, leads[:steps]
