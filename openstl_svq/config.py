@@ -13,6 +13,7 @@ from . import registry
 from .host import create_parser as host_parser
 from .host import dataset_parameters, load_config, method_maps
 from .methods import LOSSES
+from .methods.svq import USAGE_INTERVAL
 from .models.simvp_svq import QUANT_POSITIONS
 from .naming import choose, nearest
 
@@ -46,7 +47,7 @@ def create_parser() -> argparse.ArgumentParser:
     group.add_argument("--quant_position", default="before", help=f"of the translator: {', '.join(QUANT_POSITIONS)}")
     group.add_argument("--loss", default=None, help=f"{', '.join(LOSSES)} (default: mae with a quantizer, else mse)")
     group.add_argument("--noise_ratio", default=0.0, type=float, help="share of the training input that is disturbed")
-    group.add_argument("--usage_interval", default=100, type=int, metavar="STEPS",
+    group.add_argument("--usage_interval", default=USAGE_INTERVAL, type=int, metavar="STEPS",
                        help="steps between logs of codebook usage; 0 for none")
 
     group = parser.add_argument_group("training")

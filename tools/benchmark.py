@@ -1,10 +1,11 @@
-"""Measures what the quantizers cost.
+"""Measures what the quantizers cost, and the metrics.
 
     python tools/benchmark.py quantizer     SVQ's folded form against the reference form
     python tools/benchmark.py step          a whole training step with SVQ against one without a quantizer
     python tools/benchmark.py cost          parameters and FLOPs: Table 12, and every other backbone
     python tools/benchmark.py quantizers    quantizers with one codebook size: Table 13
     python tools/benchmark.py codebook      FLOPs and time against the size of the codebook: Figure 2
+    python tools/benchmark.py ssim          SSIM of a batch against scikit-image's frame by frame
 """
 
 import argparse
@@ -41,6 +42,7 @@ def create_parser() -> argparse.ArgumentParser:
     cost = command("cost", "parameters and FLOPs (Table 12)")
     quantizers = command("quantizers", "quantizers with one codebook size (Table 13)", backbone)
     codebook = command("codebook", "cost against the size of the codebook (Figure 2)")
+    ssim = command("ssim", "a batch against a loop over frames")
 
     for sub, shape in ((quantizer, (48, 32, 16, 32)), (codebook, (12, 32, 16, 32))):
         sub.add_argument("--shape", type=_positive, nargs=4, default=shape, metavar=("N", "C", "H", "W"),
@@ -49,8 +51,9 @@ def create_parser() -> argparse.ArgumentParser:
         sub.add_argument("--codebook_size", type=_positive, default=size, help=f"(default: {size})")
     for sub in (quantizer, step):
         sub.add_argument("--hidden_dim", type=_positive, default=128, help="(default: 128)")
-    for sub, rounds in ((quantizer, 5), (step, 11), (quantizers, 7), (codebook, 3)):
+    for sub, rounds in ((quantizer, 5), (step, 11), (quantizers, 7), (codebook, 3), (ssim, 7)):
         sub.add_argument("--rounds", type=_positive, default=rounds, help=f"(default: {rounds})")
+    ssim.add_argument("--batch_size", "-b", type=_positive, default=64, help="frames (default: 64)")
     cost.add_argument("--dataname", "-d", nargs="+", default=None, help="only these datasets")
     codebook.add_argument("--sizes", type=_positive, nargs="+", default=[2**k for k in range(6, 15)],
                           help="of the codebook (default: 64 ... 16384)")
@@ -88,6 +91,8 @@ def measure(args):
     if args.command == "quantizers":
         return benchmarks.quantizers_table(backbone, codebook_size=args.codebook_size, rounds=args.rounds, **batch,
                                            **common)
+    if args.command == "ssim":
+        return benchmarks.ssim_table(rounds=args.rounds, **batch, **common)
     limit = None if args.memory_limit is None else int(args.memory_limit * 2**30)
     return benchmarks.codebook_table(args.sizes, tuple(args.shape), args.rounds, args.time_limit, limit, **common)
 

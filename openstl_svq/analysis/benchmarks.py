@@ -14,11 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from ..host import load_config
+from ..methods.svq import USAGE_INTERVAL, USAGE_TOKENS
+from ..metrics.structural_similarity import ssim
 from ..models import SimVP_SVQ_Model
 from ..quantizers import build_quantizer
 from ..quantizers.memory import available_memory
 from .cost import model_cost
-from .tables import Table, giga, mebibytes, mega, milliseconds, times
+from .tables import Table, giga, mebibytes, mega, microseconds, milliseconds, times
 from .timing import out_of_memory, paired_ratio, peak_memory, time_in_turn
 
 Progress = Callable[[str], None] | None
@@ -179,9 +181,16 @@ def _relative_difference(a: Tensor, b: Tensor) -> float:
 # the whole model
 
 class TrainingStep:
-    """A whole step of training: forward, loss, backward, Adam; and a forecast of one input without gradients."""
+    """A whole step of training: forward, loss, backward, Adam; and a forecast of one input without gradients.
 
-    def __init__(self, model: SimVP_SVQ_Model, in_shape: Sequence[int], batch_size: int, device="cpu"):
+    With ``return_usage`` the step takes the codebook's usage too, as training does for its log.
+    """
+
+    def __init__(self, model: SimVP_SVQ_Model, in_shape: Sequence[int], batch_size: int, device="cpu",
+                 return_usage=False):
+        self.options = {"return_usage": True} if return_usage else {}
+        if return_usage:
+            model.quantizer.usage_tokens = USAGE_TOKENS
         generator = torch.Generator().manual_seed(1)
         self.model = model.to(device)
         self.x, self.y = (torch.randn(batch_size, *in_shape, generator=generator).to(device) for _ in range(2))
@@ -191,7 +200,7 @@ class TrainingStep:
     def __call__(self):
         self.model.train()
         self.optimizer.zero_grad()
-        prediction, output = self.model(self.x, return_quantizer_output=True)
+        prediction, output = self.model(self.x, return_quantizer_output=True, **self.options)
         loss = self.loss(prediction, self.y)
         (loss if output is None else loss + output.aux_loss).backward()
         self.optimizer.step()
@@ -207,17 +216,18 @@ def step_table(backbone=None, batch_size=4, codebook_size=10_000, hidden_dim=128
     """A whole training step of SimVP with SVQ, folded, against the same SimVP without a quantizer."""
     backbone = {**WEATHER_S, **(backbone or {})}
     torch.manual_seed(0)
-    settings = {"codebook_size": codebook_size, "hidden_dim": hidden_dim}
-    steps = {"SimVP": TrainingStep(SimVP_SVQ_Model(**backbone, quant_position="none"), backbone["in_shape"], batch_size,
-                                   device),
-             "SimVP+SVQ, folded": TrainingStep(SimVP_SVQ_Model(**backbone, quantizer="svq", quantizer_kwargs=settings),
-                                               backbone["in_shape"], batch_size, device)}
+    svq = {"quantizer": "svq", "quantizer_kwargs": {"codebook_size": codebook_size, "hidden_dim": hidden_dim}}
+    steps = {name: TrainingStep(SimVP_SVQ_Model(**backbone, **choice), backbone["in_shape"], batch_size, device, usage)
+             for name, choice, usage in (("SimVP", {"quant_position": "none"}, False), ("SimVP+SVQ, folded", svq, False),
+                                         ("the same, taking usage", svq, True))}
     seconds = time_in_turn(steps, rounds, device, progress=progress)
+    without, plain, with_usage = seconds.values()
     rows = []
     for name, values in seconds.items():
-        ratio = paired_ratio(values, seconds["SimVP"])
+        ratio = paired_ratio(values, without)
         rows.append({"model": name, "seconds": statistics.median(values), "ratio": ratio.median,
                      "low": ratio.low, "high": ratio.high, "all_seconds": values})
+    percent = [100 / USAGE_INTERVAL * (value - 1) for value in paired_ratio(with_usage, plain)[:3]]
     columns = {"model": "Model", "seconds": ("Step", milliseconds), "ratio": ("Ratio", ".3f"), "low": ("from", ".3f"),
                "high": ("to", ".3f")}
     title = f"Training step: SimVP({backbone['model_type']}) on {_size(backbone)}, batch {batch_size}"
@@ -225,6 +235,8 @@ def step_table(backbone=None, batch_size=4, codebook_size=10_000, hidden_dim=128
         f"Forward, loss, backward and Adam; {rounds} rounds in turn.",
         "Ratio: median of the paired ratios to SimVP without a quantizer, with a 95 % interval.",
         f"SVQ: {codebook_size:,} codes, width {hidden_dim}.",
+        f"Usage: perplexity and kurtosis of {USAGE_TOKENS:,} tokens. Logged every {USAGE_INTERVAL} steps, the default, it "
+        "costs {:.2f} % of a step ({:.2f} to {:.2f}).".format(*percent),
     ])
 
 
@@ -243,6 +255,7 @@ _SAME_SIZE = (
     ("SVQ (learnable), reference form", "svq", {"form": "reference"}, "8.037G"),
     ("SVQ (frozen)", "svq", {"learn_codebook": False}, None),
     ("SVQ (learnable)", "svq", {}, None),
+    ("MLP (SVQ's fold, trained directly)", "mlp", {}, None),
 )
 
 
@@ -294,6 +307,45 @@ def quantizers_table(backbone=None, batch_size=2, codebook_size=1024, rounds=7, 
          f"Training step and its peak memory: batch {batch_size}, {rounds} rounds in turn. The rest: batch 1.",
          "SVQ is folded where it does not say reference form, which is what Table 13 counts in both rows of SVQ.",
          "Codebooks that are moving averages are not parameters."])
+
+
+# structural similarity
+
+_FRAMES = (("WeatherBench-S", (1, 32, 64)), ("TaxiBJ", (2, 32, 32)), ("KTH", (1, 128, 128)),
+           ("KittiCaltech", (3, 128, 160)), ("Human3.6M", (3, 256, 256)))
+
+
+def ssim_table(batch_size=64, rounds=7, device="cpu", progress: Progress = None) -> Table:
+    """SSIM of a batch of frames against scikit-image's, frame by frame in a loop, as OpenSTL computes it."""
+    from skimage.metrics import structural_similarity
+
+    generator = torch.Generator().manual_seed(0)
+    rows = []
+    for label, shape in _FRAMES:
+        pred, true = torch.rand(2, batch_size, *shape, generator=generator)
+        pairs = [(p.movedim(0, -1).numpy(), t.movedim(0, -1).numpy()) for p, t in zip(pred, true)]
+        on_device = pred.to(device), true.to(device)
+        answers = {}
+
+        def loop():
+            answers["loop"] = [structural_similarity(p, t, channel_axis=-1, data_range=2.0) for p, t in pairs]
+
+        def batch():
+            answers["batch"] = ssim(*on_device)
+
+        seconds = time_in_turn({"loop": loop, "batch": batch}, rounds, device,
+                               progress=progress and (lambda what: progress(f"{label}, {what}")))
+        ratio = paired_ratio(seconds["loop"], seconds["batch"])
+        rows.append({"frames": label, "size": " x ".join(map(str, shape)),
+                     **{f"{key}_seconds": statistics.median(values) / batch_size for key, values in seconds.items()},
+                     "ratio": ratio.median, "ratio_text": str(ratio),
+                     "difference": (torch.tensor(answers["loop"]) - answers["batch"].cpu()).abs().max().item()})
+    columns = {"frames": "Frames", "size": "Size", "loop_seconds": ("scikit-image, a frame", microseconds),
+               "batch_seconds": ("Batch, a frame", microseconds), "ratio_text": "Faster",
+               "difference": ("Largest difference", ".1e")}
+    return Table(columns, rows, f"SSIM of {batch_size} frames", [
+        f"float32, {rounds} rounds in turn; medians of paired ratios with a 95 % interval.",
+        "scikit-image runs on one CPU thread."])
 
 
 # Figure 2

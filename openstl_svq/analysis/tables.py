@@ -100,6 +100,10 @@ def mebibytes(value: float) -> str:
     return f"{value / 2**20:,.0f} MiB"
 
 
+def microseconds(value: float) -> str:
+    return f"{value * 1e6:,.0f} \N{MICRO SIGN}s"
+
+
 def milliseconds(value: float) -> str:
     return f"{value * 1e3:,.1f} ms"
 

@@ -6,10 +6,11 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
+from ..quantizers.memory import TooLargeForMemory
 from .stats import median_interval
 
 
@@ -44,8 +45,7 @@ def time_in_turn(functions: dict[str, Callable], rounds: int, device="cpu", warm
     return seconds
 
 
-@dataclass(frozen=True)
-class Ratio:
+class Ratio(NamedTuple):
     """Median of paired ratios and a 95 % interval for it, which assumes nothing about their distribution."""
 
     median: float
@@ -94,5 +94,5 @@ def peak_memory(function: Callable, device="cpu") -> int:
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether ``error`` says that memory ran out or would run out, on any device."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
-        text in str(error) for text in ("can't allocate memory", "GiB are free"))
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError, TooLargeForMemory)) or (
+        "can't allocate memory" in str(error))  # a plain RuntimeError of torch's CPU allocator

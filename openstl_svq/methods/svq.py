@@ -8,8 +8,9 @@ from torch import Tensor
 from ..host import TAU, SimVP
 from ..models import SimVP_SVQ_Model
 
-# Tokens of a batch that enter the statistics during training: enough for a trend, under 1 % of the steps' cost.
-_USAGE_TOKENS = 4096
+# Steps between two logs of usage, and tokens of a batch that enter one: enough for a trend, under 1 % of the steps'
+# cost (`tools/benchmark.py step`).
+USAGE_INTERVAL, USAGE_TOKENS = 100, 4096
 
 
 class _Quantized:
@@ -20,7 +21,7 @@ class _Quantized:
     def __init__(self, **args):
         super().__init__(**args)
         if self.model.quantizer is not None:
-            self.model.quantizer.usage_tokens = _USAGE_TOKENS
+            self.model.quantizer.usage_tokens = USAGE_TOKENS
 
     def on_fit_start(self):
         super().on_fit_start()

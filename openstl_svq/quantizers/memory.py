@@ -11,6 +11,10 @@ _CGROUPS = (  # (limit, used, statistics), version 2 then version 1
 )
 
 
+class TooLargeForMemory(ValueError):
+    """A setting that this machine's memory cannot hold."""
+
+
 def _table(path):
     """A file of `name value ...` lines as a dict of int; names without a colon."""
     rows = (line.split() for line in Path(path).read_text().splitlines())
@@ -44,7 +48,7 @@ def available_memory(device):
 
 
 def require_memory(per_unit, units, device, what, unit, remedy):
-    """Raises ValueError if `per_unit * units` bytes cannot fit on `device`; names the largest number of units that can.
+    """Raises TooLargeForMemory if `per_unit * units` bytes cannot fit on `device`; names the largest number that can.
 
     Args:
         per_unit: bytes per unit.
@@ -55,7 +59,7 @@ def require_memory(per_unit, units, device, what, unit, remedy):
         return
     available = available_memory(device)
     if available is not None and per_unit * units > available:
-        raise ValueError(
+        raise TooLargeForMemory(
             f"{what} needs {per_unit * units / 2**30:.1f} GiB on {device}, {available / 2**30:.1f} GiB are free: "
             f"{unit} = {units} is too large, at most {available // per_unit} fits. {remedy}"
         )
