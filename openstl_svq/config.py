@@ -70,6 +70,13 @@ def create_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def defaults() -> dict:
+    """What the flags are when nobody gives them."""
+    values = vars(create_parser().parse_args([]))
+    return {k: v for k, v in values.items()
+            if f"--{k}" not in _WITHOUT_EFFECT and k not in ("cfg_options", "overwrite")}
+
+
 def resolve(argv: list[str] | None = None, base: dict | None = None, description: str | None = None) -> argparse.Namespace:
     """The configuration that a command line asks for.
 
@@ -85,37 +92,34 @@ def resolve(argv: list[str] | None = None, base: dict | None = None, description
     parser = create_parser()
     if description:
         parser.description, parser.formatter_class = description, argparse.RawDescriptionHelpFormatter
-    defaults = vars(parser.parse_args([]))
     for action in parser._actions:  # so that only what was typed is left
         action.default = argparse.SUPPRESS
     typed = vars(parser.parse_args(argv))
     for flag, why in _WITHOUT_EFFECT.items():
         if typed.pop(flag.lstrip("-"), None):
             parser.error(f"{flag} does nothing in OpenSTL either: {why}.")
-    defaults = {k: v for k, v in defaults.items() if f"--{k}" not in _WITHOUT_EFFECT}
     typed_options = parse_options(typed.pop("cfg_options", []))
-    defaults.pop("cfg_options")
 
     file = typed.get("config_file")
     from_file = load_config(file) if file else dict(base or {})
     layers = [from_file, typed, typed_options]
     if typed.pop("overwrite", False):
         layers = [typed, typed_options, from_file]
-    defaults.pop("overwrite", None)
 
     given: dict = {}
     for layer in layers:
         given = _merge(given, layer)
-    method = str(given.get("method", defaults["method"])).lower()
-    dataname = str(given.get("dataname", defaults["dataname"]))
+    flags = defaults()
+    method = str(given.get("method", flags["method"])).lower()
+    dataname = str(given.get("dataname", flags["dataname"]))
     registry.register()
     choose("method", method, method_maps)
     choose("dataset", dataname, dataset_parameters)
 
     entry = dict(dataset_parameters[dataname])
-    known = set(defaults) | set(entry) | registry.config_keys(method)
+    known = set(flags) | set(entry) | registry.config_keys(method)
     _refuse_unknown(given, known, file)
-    config = _merge(_merge({**defaults, **registry.method_defaults(method)}, entry), given)
+    config = _merge(_merge({**flags, **registry.method_defaults(method)}, entry), given)
     config.update(method=method, dataname=dataname)
     return argparse.Namespace(**_checked(config))
 

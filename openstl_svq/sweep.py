@@ -6,6 +6,7 @@ A sweep owns the folder ``res_dir/ex_name``; every run of it is a run folder the
     logs/NAME.log             what the run printed
     runs.csv                  one row for every run: settings, state, scores
     summary.md, summary.csv   over seeds: mean, spread, paired difference to the baseline
+    curves.png                validation loss and perplexity of all runs by epoch
 """
 
 import ast
@@ -26,6 +27,7 @@ from pathlib import Path
 
 from . import config as configuration
 from . import registry
+from .analysis.curves import plot_comparison
 from .analysis.stats import mean_interval
 from .analysis.tables import Table
 from .files import replacing
@@ -120,7 +122,7 @@ def _pairs(cell: dict) -> list[str]:
     if pairs.get("quantizer") == "none":
         del pairs["quantizer"]
         pairs["quant_position"] = "none"
-    return [f"{key}={value!r}" for key, value in pairs.items()]
+    return [f"{key}={value if parse_value(str(value)) == value else repr(value)}" for key, value in pairs.items()]
 
 
 def _shown(settings: dict, config: dict) -> dict:
@@ -192,7 +194,8 @@ def state(run: Run, folder: Path) -> str:
     except (FileNotFoundError, ValueError):
         raise ValueError(f"{place} exists and is not a run folder. Move it away, or give the sweep another "
                          "--ex_name.") from None
-    here, there = identity(run.config), identity(saved)
+    # A key that is newer than the saved run had its default then.
+    here, there = identity(run.config), identity({**configuration.defaults(), **saved})
     differing = sorted(k for k in here.keys() | there.keys() if here.get(k) != there.get(k))
     if differing:
         shown = "; ".join(f"{k} is {there.get(k)!r} there and {here.get(k)!r} now" for k in differing[:3])
@@ -347,9 +350,7 @@ def summary_table(runs: Sequence[Run], cells: dict, folder: Path, axes: Sequence
     metrics = [choose("metric", name, present) for name in metrics or _TABLE_METRICS if metrics or name in present]
 
     others = [axis for axis in axes if axis != "seed"]
-    groups: dict[tuple, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(tuple(run.settings[axis] for axis in others), []).append(run)
+    groups = _groups(runs, others)
     rows, relative = [], {}
     for key, members in groups.items():
         row = dict(zip(others, key)) | {"runs": sum(bool(found[run.name]) for run in members)}
@@ -378,6 +379,14 @@ def summary_table(runs: Sequence[Run], cells: dict, folder: Path, axes: Sequence
                         f"{metric}_percent_high": mean + half}
             rows.append(row)
     return _summary(rows, others, metrics, baseline)
+
+
+def _groups(runs: Sequence[Run], axes: Sequence[str]) -> dict[tuple, list[Run]]:
+    """Runs with the same values on ``axes``."""
+    groups: dict[tuple, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(tuple(run.settings[axis] for axis in axes), []).append(run)
+    return groups
 
 
 def _partner(run: Run, cells: dict, axes: Sequence[str], baseline: dict) -> Run | None:
@@ -421,6 +430,13 @@ def _with_interval(row: dict, key: str, form: str) -> str | None:
         return None
     text = format(value, form)
     return text if low is None or math.isnan(low) else f"{text} ({low:{form}} to {high:{form}})"
+
+
+def draw_curves(runs: Sequence[Run], folder: Path, axes: Iterable[str]) -> None:
+    """``curves.png``: what the runs logged while they trained, a colour for each cell over its seeds."""
+    groups = _groups(runs, [axis for axis in axes if axis != "seed"])
+    plot_comparison(folder / "curves.png", {
+        ", ".join(map(str, key)) or "runs": [folder / run.name for run in members] for key, members in groups.items()})
 
 
 def write_tables(folder: Path, runs_: Table, summary: Table) -> None:

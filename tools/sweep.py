@@ -72,6 +72,8 @@ def main():
 
     failed = run_all(sweep, runs, folder, write_tables)
     print(f"\n{write_tables(failed).markdown()}\n\ntables: {folder}/summary.md, summary.csv, runs.csv")
+    sweep.draw_curves(runs, folder, axes)
+    print(f"curves: {folder}/curves.png")
     if failed:
         lines = "\n".join(f"  {name}: {line}\n    {folder}/logs/{name}.log" for name, line in failed.items())
         sys.exit(f"\n{len(failed)} of {len(runs)} runs failed; the same command tries them again:\n{lines}")

@@ -1,0 +1,98 @@
+"""Curves of training: read from the logs of a run, also of one that was resumed, and drawn."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from openstl_svq.analysis import curves
+from openstl_svq.analysis.curves import plot_comparison, plot_curves, plot_training, training_curves
+
+HEADER = "epoch,step,train_loss_epoch,val_loss,quantizer/perplexity"
+
+
+def log(run: Path, *rows: str, version=0, header=HEADER):
+    folder = run / "csv" / f"version_{version}"
+    folder.mkdir(parents=True)
+    (folder / "metrics.csv").write_text("\n".join([header, *rows, ""]))
+    return run
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(curves, "save", lambda figure, path: drawn.append(figure))
+    return drawn
+
+
+def test_logs_of_a_resumed_run_are_one_curve(tmp_path):
+    log(tmp_path, "0,9,,,30", "0,19,,,10", "0,19,0.5,0.6,", version=9)
+    log(tmp_path, "1,29,,,40", "1,39,0.4,,", "1,39,,0.5,", version=10)
+    found = {name: (x.tolist(), y.tolist()) for name, (x, y) in training_curves(tmp_path).items()}
+    assert found == {"training loss": ([1, 2], [0.5, 0.4]), "validation loss": ([1, 2], [0.6, 0.5]),
+                     "perplexity": ([1, 2], [20, 40])}
+
+
+def test_only_what_was_logged(tmp_path, figures):
+    log(tmp_path / "a", "0,1,0.5,0.6", header="epoch,step,train_loss_epoch,val_loss")
+    assert training_curves(tmp_path / "a").keys() == {"training loss", "validation loss"}
+    (tmp_path / "b" / "csv" / "version_0").mkdir(parents=True)
+    (tmp_path / "b" / "csv" / "version_0" / "metrics.csv").touch()
+    assert training_curves(tmp_path / "b") == training_curves(tmp_path / "c") == {}
+    assert plot_training("unused.png", tmp_path / "b") is None and plot_comparison("unused.png", {}) is None
+    plot_training("unused.png", tmp_path / "a")
+    axis, = figures[0].axes
+    assert axis.get_ylabel() == "loss" and len(axis.lines) == 2
+
+
+def test_a_line_for_each_run_and_a_colour_for_each_group(tmp_path, figures):
+    folders = [log(tmp_path / str(k), f"0,1,,{k + 1},", f"1,2,,{k + 0.5},{7 * k}") for k in range(3)]
+    plot_comparison("unused.png", {"vq": folders[:2], "svq": folders[2:]})
+    loss, perplexity = figures[0].axes
+    assert (loss.get_ylabel(), perplexity.get_ylabel()) == ("validation loss", "perplexity")
+    assert [line.get_ydata().tolist() for line in loss.lines] == [[1, 0.5], [2, 1.5], [3, 2.5]]
+    first, second, third = (line.get_color() for line in loss.lines)
+    assert first == second != third == perplexity.lines[-1].get_color()
+    assert [text.get_text() for text in figures[0].legends[0].get_texts()] == ["vq", "svq"]
+
+
+def test_many_names_stay_apart(figures):
+    plot_curves("unused.png", {"loss": {str(i): [([1], [i + 1])] for i in range(25)}})
+    looks = {(line.get_color(), line.get_linestyle()) for line in figures[0].axes[0].lines}
+    assert len(looks) == 25
+
+
+@pytest.mark.parametrize("values, scale", [
+    ([1.0, 0.5, 0.05], "log"), ([1.0, 0.5, 0.2], "linear"), ([1.0, -0.5, 0.01], "linear")])
+def test_scale(figures, values, scale):
+    plot_curves("unused.png", {"loss": {"training": [([10, 20, 30], values)], "other": [([1, 2], [1.0, np.nan])]}})
+    axis, = figures[0].axes
+    assert axis.get_yscale() == scale and axis.lines[0].get_xydata().tolist() == [[10 * (i + 1), y] for i, y in
+                                                                                   enumerate(values)]
+
+
+def test_an_interrupted_write_leaves_the_old_picture(tmp_path, monkeypatch):
+    path = plot_curves(tmp_path / "c.png", {"loss": {"a": [([1, 2], [1.0, 2.0])]}})
+    before = path.read_bytes()
+    with Image.open(path) as picture:
+        assert picture.format == "PNG" and min(picture.size) > 300
+
+    def full_disk(self, path, **kwargs):
+        Path(path).touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        plot_curves(path, {"loss": {"a": [([1, 2], [1.0, 3.0])]}})
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("panels, message", [
+    ({}, r"no curve to draw in \[\]"), ({"loss": {}}, r"no curve to draw in \['loss'\]"),
+    ({"loss": {"a": [([1], [np.nan])]}}, "no finite value of 'loss'"),
+    ({"loss": {"a": [([1], [1.0, 2.0])]}}, "2 values for 1 points")])
+def test_bad_curves(panels, message):
+    with pytest.raises(ValueError, match=message):
+        plot_curves("unused.png", panels)
