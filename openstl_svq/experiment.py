@@ -17,6 +17,7 @@ from . import checkpoint as checkpoints
 from . import config as configuration
 from . import registry
 from .analysis.cost import count_parameters, model_cost
+from .analysis.curves import plot_training
 from .analysis.plots import plot_forecast
 from .analysis.timing import time_in_turn
 from .data.module import ForecastData
@@ -38,6 +39,7 @@ class Experiment(BaseExperiment):
         checkpoints/best.ckpt     lowest validation loss;  last.ckpt  the end of the last epoch
         metrics.json, metrics.csv test scores by name
         forecast.png              one forecast: input, truth, prediction, error
+        training.png              losses and codebook perplexity by epoch
         csv/, tensorboard/        what was logged during training
     """
 
@@ -168,6 +170,7 @@ class Experiment(BaseExperiment):
         write_metrics(self.save_dir, results, units=units, provenance=self.provenance())
         print(format_table(results))
         self._draw_forecast()
+        plot_training(self.save_dir / "training.png", self.save_dir, title=f"{self.args.dataname}, {self.args.method}")
         print(f"run folder: {self.save_dir}")
 
     def provenance(self) -> dict:
@@ -188,13 +191,18 @@ class Experiment(BaseExperiment):
         method = self.method.eval()
         prediction = method(inputs.to(method.device), truth.to(method.device)).float().cpu()
         physical = [(v[0] * self.data.test_std + self.data.test_mean).numpy() for v in (inputs, truth, prediction)]
+        physical = [v[:, ::-1] for v in physical] if self.data.blue_first else physical
         title, labels = f"{self.args.dataname}, {self.args.method}", {}
         if hasattr(dataset, "target_times") and dataset.target_times(index) is not None:
             before, after = dataset.input_times(index), dataset.target_times(index)
             labels = {"input_labels": _hours(before - before[-1]), "lead_labels": _hours(after - before[-1])}
-            title += f", from {np.datetime_as_string(before[-1], unit='m')}"
-        plot_forecast(self.save_dir / "forecast.png", *physical, units=getattr(dataset, "units", None),
-                      lat=getattr(dataset, "lat", None), lon=getattr(dataset, "lon", None), title=title, **labels)
+            title += f", last input {str(before[-1].astype('M8[m]')).replace('T', ' ')}"
+        else:
+            title += f", test window {index + 1} of {len(dataset)}"
+        channels = getattr(dataset, "channels", None)
+        names, units = zip(*channels) if channels else (None, getattr(dataset, "units", None))
+        plot_forecast(self.save_dir / "forecast.png", *physical, channel_names=names, units=units, title=title,
+                      lat=getattr(dataset, "lat", None), lon=getattr(dataset, "lon", None), **labels)
 
 
 def test_run(place, argv: list[str] | None = None) -> dict:
@@ -306,7 +314,10 @@ def _devices(args) -> tuple[str, int | list[int]]:
 
 
 def _hours(offsets: np.ndarray) -> list[str]:
-    return [f"{offset / np.timedelta64(1, 'h'):+g} h" for offset in offsets]
+    """Offsets from the last input, in hours, or in days where they are whole days and not few."""
+    hours = offsets / np.timedelta64(1, "h")
+    days = not (hours % 24).any() and np.abs(hours).max() > 72
+    return [f"{hour / (24 if days else 1):+g} {'d' if days else 'h'}".replace("-", "\N{MINUS SIGN}") for hour in hours]
 
 
 def _device_name(trainer) -> str:

@@ -8,7 +8,8 @@ from PIL import Image
 from matplotlib.figure import Figure
 
 from openstl_svq.analysis import plots
-from openstl_svq.analysis.plots import plot_curves, plot_forecast
+from openstl_svq.analysis.plots import plot_forecast
+from openstl_svq.data import synthetic
 
 
 def forecast(steps_in=4, steps_out=4, channels=1, height=8, width=10):
@@ -22,7 +23,7 @@ def drawn(monkeypatch):
     """Draws a forecast without writing it; gives the rows of panels, lists of (title, array, norm), and the figure."""
     def draw(*arrays, **options):
         figures = []
-        monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure))
+        monkeypatch.setattr(plots, "save", lambda figure, path: figures.append(figure))
         plot_forecast("unused.png", *arrays, **options)
         figure, = figures
         rows = {}
@@ -32,7 +33,7 @@ def drawn(monkeypatch):
             if spec.colspan.start < spec.get_gridspec().ncols - 1:
                 panel = axis.get_title(), np.asarray(shown[0].get_array()), shown[0].norm
                 rows.setdefault(spec.rowspan.start, []).append(panel)
-        return [rows[i] for i in range(4)], figure
+        return [rows[i] for i in range(len(rows))], figure
     return draw
 
 
@@ -51,16 +52,40 @@ def test_rows_scales_and_labels(drawn):
     assert errors.vmin == -errors.vmax and 0.1 < errors.vmax <= np.abs(prediction - truth).max()
     assert rows[3][1][0] == f"RMS {np.sqrt(np.mean((prediction - truth)[1] ** 2)):.3g} K"
     labels = [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()]
-    assert labels == ["input", "truth", "prediction", "K", "error", "K"]
+    assert labels == ["input", "truth", "prediction", "K", "error\n(pred. − truth)", "K"]
     assert figure.get_suptitle() == "a title"
 
 
-def test_one_channel_of_several(drawn):
+def labels_of(figure):
+    return [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()]
+
+
+def test_several_channels_are_drawn_below_each_other(drawn):
     arrays = forecast(channels=2)
-    rows, _ = drawn(*arrays, channel=1)
-    assert np.array_equal(rows[2][0][1], arrays[2][0, 1])
-    assert rows[3][0][0] == f"RMS {np.sqrt(np.mean((arrays[2] - arrays[1])[0, 1] ** 2)):.3g}"
-    assert np.array_equal(drawn(*arrays)[0][2][0][1], arrays[2][0, 0])
+    rows, figure = drawn(*arrays, channel_names=["u10", "r"], units=["m s**-1", "(0 - 1)"])
+    assert len(rows) == 8
+    for channel in (0, 1):
+        for row, expected in zip(rows[4 * channel:], (*arrays, arrays[2] - arrays[1])):
+            assert np.array_equal(row[2][1], expected[2, channel])
+        shared = {(n.vmin, n.vmax) for row in rows[4 * channel:4 * channel + 3] for _, _, n in row}
+        assert shared == {(min(x[:, channel].min() for x in arrays[:2]), max(x[:, channel].max() for x in arrays[:2]))}
+    rms = [np.sqrt(np.mean((arrays[2] - arrays[1])[0, c] ** 2)) for c in (0, 1)]
+    assert [rows[3][0][0], rows[7][0][0]] == [f"RMS {rms[0]:.3g} m s$^{{-1}}$", f"RMS {rms[1]:.3g}"]
+    error = "error\n(pred. − truth)"
+    assert labels_of(figure) == ["u10\ninput", "u10\ntruth", "u10\nprediction", "u10, m s$^{-1}$", error, "m s$^{-1}$",
+                                 "r\ninput", "r\ntruth", "r\nprediction", "r", error]
+
+
+def test_some_channels_of_many(drawn):
+    arrays = forecast(channels=12)
+    names = [f"{name} {level} hPa" for name in "rtuv" for level in (150, 500, 850)]
+    rows, figure = drawn(*arrays, channel_names=names, title="many")
+    assert [label.split("\n")[0] for label in labels_of(figure) if "input" in label] == [names[c] for c in (0, 4, 7, 11)]
+    assert np.array_equal(rows[4 * 3 + 1][0][1], arrays[1][0, 11])
+    assert figure.get_suptitle() == "many (4 of 12 channels)"
+    rows, figure = drawn(*arrays, channels=[5])
+    assert len(rows) == 4 and np.array_equal(rows[2][0][1], arrays[2][0, 5])
+    assert labels_of(figure)[0] == "channel 5\ninput" and not figure.get_suptitle()
 
 
 def test_three_channels_are_colours(drawn):
@@ -69,8 +94,11 @@ def test_three_channels_are_colours(drawn):
     assert np.array_equal(rows[2][1][1], np.moveaxis(prediction[1], 0, -1).clip(0, 1))
     assert np.allclose(rows[3][1][1], (prediction - truth)[1].mean(0))
     assert len(figure.axes) == 4 * 4 + 1  # only the error has a colour bar
-    assert drawn(inputs, truth, prediction, units="K")[0][0][0][1].shape == (8, 10)  # not colours if they have a unit
-    assert drawn(inputs, truth, prediction, channel=2)[0][0][0][1].shape == (8, 10)
+    # no colours: values with a unit, with names, or beyond what colours have; one of them
+    for arrays, options in (((inputs, truth, prediction), {"units": "K"}), ((inputs, 2 * truth, prediction), {}),
+                            ((inputs, truth, prediction), {"channel_names": "abc"}),
+                            ((inputs, truth, prediction), {"channels": [2]})):
+        assert drawn(*arrays, **options)[0][0][0][1].shape == (8, 10)
 
 
 @pytest.mark.parametrize("steps_in, steps_out, shown_in, shown_out", [
@@ -111,39 +139,14 @@ def test_constant_and_partly_missing_fields(drawn):
 def test_file_is_a_png_of_a_readable_size(tmp_path):
     world = {"lat": np.linspace(87, -87, 32), "lon": np.arange(64) * 5.6}
     for name, arrays, options in (("a.png", forecast(12, 12, 1, 32, 64), world),
-                                  ("b.png", forecast(2, 2, 3, 16, 16), {})):
+                                  ("b.png", forecast(2, 2, 3, 16, 16), {}),
+                                  ("c.png", forecast(4, 4, 5, 16, 16), {})):
         path = plot_forecast(tmp_path / "new" / name, *arrays, title="t", **options)
         with Image.open(path) as picture:
             picture.load()
-            assert picture.format == "PNG" and 300 < min(picture.size) and max(picture.size) < 3000
+            assert picture.format == "PNG" and 300 < min(picture.size) and max(picture.size) <= 3200
             assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 100
-    assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["a.png", "b.png"]
-
-
-def test_an_interrupted_write_leaves_the_old_picture(tmp_path, monkeypatch):
-    path = plot_curves(tmp_path / "c.png", {"a": [1.0, 2.0]})
-    before = path.read_bytes()
-
-    def full_disk(self, path, **kwargs):
-        Path(path).touch()
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Figure, "savefig", full_disk)
-    with pytest.raises(OSError, match="No space"):
-        plot_curves(path, {"a": [1.0, 3.0]})
-    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("values, scale", [
-    ([1.0, 0.5, 0.05], "log"), ([1.0, 0.5, 0.2], "linear"), ([1.0, -0.5, 0.01], "linear")])
-def test_curves(monkeypatch, values, scale):
-    figures = []
-    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure))
-    plot_curves("unused.png", {"training": values, "validation": [1.0, np.nan, 0.9]}, x=[10, 20, 30], title="loss")
-    axis, = figures[0].axes
-    assert axis.get_yscale() == scale
-    assert [line.get_label() for line in axis.lines] == ["training", "validation"]
-    assert axis.lines[0].get_xydata().tolist() == [[x, y] for x, y in zip((10, 20, 30), values)]
+    assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["a.png", "b.png", "c.png"]
 
 
 A, B, C = forecast()
@@ -154,7 +157,9 @@ A, B, C = forecast()
     ((A[:, :, :5], B, C), {}, r"\(T_in, C, H, W\)"),
     ((A[0], B[0], C[0]), {}, r"\(T_in, C, H, W\)"),
     ((A, B[:0], C[:0]), {}, r"\(T_in, C, H, W\)"),
-    ((A, B, C), {"channel": 1}, "channel 1 is not among the 1 channels"),
+    ((A, B, C), {"channels": [1]}, "channel 1 is not among the 1 channels"),
+    ((A, B, C), {"channel_names": ["a", "b"]}, "channel_names has 2 entries for 1 channels"),
+    ((A, B, C), {"units": ["K", "K"]}, "units has 2 entries for 1 channels"),
     ((A, B, C), {"lat": np.arange(8)}, "both lat and lon"),
     ((A, B, C), {"lat": np.arange(10), "lon": np.arange(8)}, r"lat \(10,\) and lon \(8,\) do not fit frames of 8 x 10"),
     ((A, B, C), {"lead_labels": ["1 h"]}, "lead_labels has 1 entries for 4 frames"),
@@ -168,10 +173,45 @@ def test_bad_forecasts(tmp_path, arrays, options, message):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("curves, x, message", [
-    ({}, None, "no curve"), ({"a": []}, None, "no curve"), ({"a": [np.nan]}, None, "no finite value"),
-    ({"a": [1.0, 2.0]}, [1], "2 values for 1 points"),
-])
-def test_bad_curves(curves, x, message):
-    with pytest.raises(ValueError, match=message):
-        plot_curves("unused.png", curves, x=x)
+# ---- of a run ----
+
+
+@pytest.fixture
+def of_run(tmp_path, monkeypatch):
+    """Draws the forecast of a run of an untrained model as training does; gives what is handed to plot_forecast."""
+    def draw(name, make, dataset=None, **options):
+        from openstl_svq import config, experiment
+        make(tmp_path)
+        drawn = {}
+        monkeypatch.setattr(experiment, "plot_forecast", lambda path, *arrays, **rest: drawn.update(rest, arrays=arrays))
+        options = {"hid_S": 4, "hid_T": 4, "N_S": 2, "N_T": 2, "quantizer_kwargs.codebook_size": 8, **options}
+        run = experiment.Experiment(config.resolve([
+            "-d", name, "-m", "simvp_svq", "--data_root", str(tmp_path), "--res_dir", str(tmp_path / "runs"),
+            "--num_workers", "0", "--batch_size", "1", "--accelerator", "cpu", "--cfg_options",
+            *(f"{key}={value}".replace(" ", "") for key, value in options.items())]))
+        if dataset:
+            dataset(run.data.test_loader.dataset)
+        run._draw_forecast()
+        return drawn
+    return draw
+
+
+@pytest.mark.parametrize("dataset", [None, lambda dataset: vars(dataset).pop("blue_first")], ids=["ours", "OpenSTL's"])
+def test_a_run_on_human_shows_true_colours(of_run, tmp_path, dataset):
+    drawn = of_run("human", lambda root: synthetic.human(root, size=16, windows=2, videos=(2, 1)), dataset,
+                   in_shape=[4, 3, 16, 16])
+    with Image.open(tmp_path / "human" / "images" / "S3_Walking.1_000021.jpg") as image:
+        expected = np.asarray(image).transpose(2, 0, 1) / 255
+    assert np.allclose(drawn["arrays"][0][3], expected, atol=1e-6)  # the last input of the second window, red first
+    assert drawn["title"] == "human, simvp_svq, test window 2 of 2" and drawn["channel_names"] is None
+
+
+def test_a_run_on_weather_says_what_is_drawn(of_run):
+    def make(root):
+        synthetic.weather(root / "weather", ["u10", "v10"], {2010: 3, 2016: 3, 2017: 3}, hours=1, levels=None, seed=0)
+
+    drawn = of_run("weather_uv10_5_625", make, train_time=["2010", "2010"], test_time=["2017", "2017"])
+    assert drawn["channel_names"] == ("u10", "v10") and drawn["units"] == ("m s**-1", "m s**-1")
+    assert drawn["title"] == "weather_uv10_5_625, simvp_svq, last input 2017-01-02 12:00"
+    assert drawn["input_labels"][0] == "−11 h" and drawn["lead_labels"][-1] == "+12 h"
+    assert len(drawn["lat"]) == 32 and len(drawn["lon"]) == 64
