@@ -96,7 +96,7 @@ def test_netcdf_keeps_coordinates_units_and_times(tmp_path):
     assert_close(physical(test, 0)[:, 0], values[-16:-11])
     both = load(tmp_path / "my.nc", (3, 2, 8, 12), data_name=["h", "q"], **bounds)[2]
     assert_close(physical(both, 0)[:, 1], 2 * values[-16:-11])
-    assert both.data_name == ["h", "q"]
+    assert both.data_name == ["h", "q"] and both.channels == [("h", "m"), ("q", "m")]
     with pytest.raises(ValueError, match="variables h, q: say which"):
         load(tmp_path / "my.nc")
     with pytest.raises(ValueError, match="overlap"):

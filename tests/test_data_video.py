@@ -291,7 +291,7 @@ def test_kitti_from_hickle_files_and_videos(kitti, monkeypatch):
     assert_close(validation[0][1][0], (images["val"][11].transpose(2, 0, 1) / 255).astype(np.float32))
     assert_close(train[0][0][0], (images["train"][29].transpose(2, 0, 1) / 255).astype(np.float32))
     # Every third frame: 11 of the first video, 13 of the second.
-    assert len(test) == 2
+    assert len(test) == 2 and test.blue_first and not train.blue_first and not validation.blue_first
     expected = torch.tensor([[200, 100, 40 + 3 * k + 2] for k in range(10)]).float()
     assert_close(test[1][0][:, :, 64, 80] * 255, expected, rtol=2e-2)
 

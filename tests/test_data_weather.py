@@ -160,6 +160,7 @@ def test_strict_takes_true_six_hour_steps(tmp_path):
     options = dict(train_time=["2015", "2015"], test_time=["2017", "2017"])
     train, validation, test = load(MV, tmp_path, **options)
     dataset = test.dataset
+    assert [name for name, _ in dataset.channels][2:5] == ["r 850 hPa", "t 150 hPa", "t 500 hPa"]
     assert len(dataset) == 10 - 7 and dataset.mean.shape == (1, 12, 1, 1) and dataset.data_name == ["r", "t", "u", "v"]
     assert dataset.input_times(1).astype("datetime64[h]").astype(object)[0].hour == 6
     times = np.concatenate([dataset.input_times(1), dataset.target_times(1)])
@@ -211,6 +212,7 @@ def test_wind_has_two_channels_and_workers_give_what_the_main_process_gives(tmp_
     main = load("weather_uv10_5_625", tmp_path, **options)[2]
     workers = load_data("weather_uv10_5_625", 4, 4, 2, tmp_path, **options)[2]
     assert main.dataset.data_name == "uv10" and main.dataset[0][0].shape == (12, 2, 32, 64)
+    assert main.dataset.channels == [("u10", None), ("v10", None)]
     for (x, y), (x2, y2) in zip(main, workers, strict=True):
         assert torch.equal(x, x2) and torch.equal(y, y2)
     module = BaseDataModule(*load("weather_uv10_5_625", tmp_path, **options))

@@ -212,6 +212,6 @@ def test_a_run_on_weather_says_what_is_drawn(of_run):
 
     drawn = of_run("weather_uv10_5_625", make, train_time=["2010", "2010"], test_time=["2017", "2017"])
     assert drawn["channel_names"] == ("u10", "v10") and drawn["units"] == ("m s**-1", "m s**-1")
-    assert drawn["title"] == "weather_uv10_5_625, simvp_svq, last input 2017-01-02 12:00"
+    assert drawn["title"] == "weather_uv10_5_625, simvp_svq, last input 2017-01-02 11:00"
     assert drawn["input_labels"][0] == "−11 h" and drawn["lead_labels"][-1] == "+12 h"
     assert len(drawn["lat"]) == 32 and len(drawn["lon"]) == 64

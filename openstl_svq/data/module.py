@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, RandomSampler, Sampler
 
 from ..host import BaseDataModule
+from ..host.builtin.datasets import image_format
 from ..metrics import Climatology
 
 
@@ -54,8 +55,8 @@ class Indexed(Dataset):
 class ForecastData(BaseDataModule):
     """The three loaders of a run.
 
-    Training is shuffled by :class:`EpochSampler`; validation and test are sharded by :class:`ShardSampler`; the test loader
-    gives ``(x, y, index)``.
+    Training is shuffled by :class:`EpochSampler`; validation and test are sharded by :class:`ShardSampler`; the test
+    loader gives ``(x, y, index)``.
 
     Args:
         train_loader, valid_loader, test_loader: of either host.
@@ -113,7 +114,14 @@ class ForecastData(BaseDataModule):
         apart = times[0] - dataset.input_times(0)[-1]
         lat, lon = (None if v is None else np.asarray(v).tolist()
                     for v in (getattr(dataset, "lat", None), getattr(dataset, "lon", None)))
-        return {"interval_minutes": int(apart / np.timedelta64(1, "m")), "lat": lat, "lon": lon, "units": getattr(dataset, "units", None)}
+        return {"interval_minutes": int(apart / np.timedelta64(1, "m")), "lat": lat, "lon": lon,
+                "units": getattr(dataset, "units", None)}
+
+    @property
+    def blue_first(self) -> bool:
+        """Whether the channels of the test frames are blue, green, red."""
+        otherwise = image_format(self.config["dataname"]).blue_first  # OpenSTL's own datasets do not say
+        return getattr(self.test_loader.dataset, "blue_first", otherwise)
 
     # what the scores need to know
 

@@ -31,7 +31,8 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     def dataset(frames, windows=None, augment=None):
         windows = np.arange(len(frames) // length) if windows is None else windows
         return WindowDataset(frames, length * windows + steps[0] - 1, np.arange(1 - steps[0], 1),
-                             np.arange(1, steps[1] + 1), data_name="taxibj", augment=augment)
+                             np.arange(1, steps[1] + 1), data_name="taxibj", augment=augment,
+                             channels=[("inflow", None), ("outflow", None)])
 
     augment = CropAndFlip() if use_augment else None
     test = dataset(test)

@@ -47,6 +47,7 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     return load(dataname, folder, variables, config, {
         "data_name": list(names) if data_name == "mv" or not isinstance(data_name, str) else data_name,
         "units": variables[0].units if len({v.units for v in variables}) == 1 else None,
+        "channels": [channel for v in variables for channel in v.described()],
     }, CropAndFlip(0.96) if use_augment else None)
 
 

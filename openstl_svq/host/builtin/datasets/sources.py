@@ -27,15 +27,16 @@ class Source:
         numbers: of images in the names of their files, ``(N,)``, increasing within a series, or ``None``.
         video: which series each frame belongs to, ``(N,)``; by default there is one.
         units, lat, lon: of the data, or ``None``.
+        channels: name and unit of each channel, if they are known.
         paths: all files.
     """
 
     def __init__(self, read, shape, *, images=False, name=None, times=None, numbers=None, video=None, units=None,
-                 lat=None, lon=None, paths=()):
+                 lat=None, lon=None, channels=None, paths=()):
         self._read, self.shape, self.images, self.name = read, tuple(int(n) for n in shape), images, name
         self.times, self.numbers = times, numbers
         self.video = np.zeros(shape[0], dtype=np.int64) if video is None else video
-        self.units, self.lat, self.lon, self.paths = units, lat, lon, paths
+        self.units, self.lat, self.lon, self.channels, self.paths = units, lat, lon, channels, paths
         self.cut = (slice(None), slice(None))
 
     def crop(self, size):
@@ -193,10 +194,18 @@ def _from_store(path, data_name) -> Source:
         return np.concatenate([p if p.ndim == 4 else p[:, None] for p in parts], axis=1)
 
     units = {a.attrs.get("units") for a in arrays}
+    described = [(name if a.ndim == 3 else f"{name} {a.dims[1]} {z:g}", a.attrs.get("units"))
+                 for name, a in zip(names, arrays) for z in ([0] if a.ndim == 3 else _places(a, a.dims[1]))]
     lat, lon = (arrays[0].coords[d].values if d in arrays[0].coords else None for d in (y, x))
     return Source(read, shape, name=names[0] if len(names) == 1 else names, times=_increasing(times, path),
-                   units=units.pop() if len(units) == 1 else None, lat=lat, lon=lon,
+                   units=units.pop() if len(units) == 1 else None, lat=lat, lon=lon, channels=described,
                    paths=[path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()))
+
+
+def _places(array, dim) -> np.ndarray:
+    """Coordinates along a dimension, or numbers from 0 where it has none that are numbers."""
+    numbered = dim in array.coords and array[dim].dtype.kind in "iuf"
+    return array[dim].values if numbered else np.arange(array.sizes[dim])
 
 
 def _from_folder(path, keep_counts) -> Source:

@@ -36,6 +36,7 @@ class WeatherVariable:
     lon: np.ndarray
     units: str | None
     levels: list[int] | None  # positions along level, or no such dimension
+    pressures: list[float]  # hPa, of these levels
     flip: bool = False
 
     @classmethod
@@ -79,11 +80,17 @@ class WeatherVariable:
             raise ValueError(f"{name}: {len(twice)} times are there twice, the first {times[twice[0]]} in {first} and "
                              f"{second}. Take one of the files out of {paths[0].parent}.")
         lat, lon, levels = grids[0]
-        return cls(name, paths, times, file, position, lat, lon, units, _levels(levels, level, name, paths[0]))
+        chosen = _levels(levels, level, name, paths[0])
+        return cls(name, paths, times, file, position, lat, lon, units, chosen, [levels[k] for k in chosen or ()])
 
     @property
     def channels(self) -> int:
         return 1 if self.levels is None else len(self.levels)
+
+    def described(self) -> list[tuple[str, str | None]]:
+        """Name and unit of each channel."""
+        names = [f"{self.name} {pressure:g} hPa" for pressure in self.pressures] or [self.name]
+        return [(name, self.units) for name in names]
 
     def ascending(self) -> "WeatherVariable":
         """With latitudes from south to north."""

@@ -21,12 +21,14 @@ class WindowDataset(Dataset):
         times: datetime64 of each frame, or ``None``.
         split: indices of all frames of this split (default: those in some window).
         units, lat, lon: of the data, or ``None``.
+        channels: name and unit (or ``None``) of each channel, if they are known.
         blue_first: the channels are blue, green, red.
         augment: changes the frames of a window together, ``(T, C, H, W) -> (T, C, H, W)``.
     """
 
     def __init__(self, frames, anchors, idx_in, idx_out, *, data_name, mean=0.0, std=1.0, normalise=None, times=None,
-                 split=None, units=None, lat=None, lon=None, blue_first=False,
+                 split=None, units=None, lat=None, lon=None,
+                 channels: list[tuple[str, str | None]] | None = None, blue_first=False,
                  augment: Callable[[Tensor], Tensor] | None = None):
         self._frames = frames
         self._anchors = np.asarray(anchors, dtype=np.int64)
@@ -37,7 +39,8 @@ class WindowDataset(Dataset):
         self._normalise = (mean, std) if normalise is None else normalise
         self._augment = augment
         self.data_name, self.mean, self.std = data_name, mean, std
-        self.units, self.lat, self.lon, self.blue_first = units, lat, lon, blue_first
+        self.units, self.lat, self.lon = units, lat, lon
+        self.channels, self.blue_first = channels, blue_first
 
     def __len__(self):
         return len(self._anchors)
