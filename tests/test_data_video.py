@@ -14,9 +14,11 @@ from PIL import Image
 from openstl_svq.data import synthetic
 from openstl_svq.host.builtin.datasets import dataset_parameters, load_data
 from openstl_svq.host.builtin.datasets.dataloader_kitticaltech import _JPEG
+from openstl_svq.host.builtin.datasets.dataset_constant import FULL_SIZES
 from openstl_svq.host.builtin.datasets.frames import resize
 from openstl_svq.host.builtin.datasets.windows import hold_out_end, sliding
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* of the full dataset")
 SMALL = {"kth": {"in_shape": [10, 1, 32, 32]}, "human": {"in_shape": [4, 3, 64, 64]}}
 
 
@@ -65,6 +67,20 @@ def test_strict_holds_out_part_of_the_training_data(root, name):
     assert not frames[0] & frames[1]
     tested = load(name, root, "openstl")[2].dataset
     assert len(test) == len(tested) and torch.equal(test[0][1], tested[0][1])
+
+
+def test_other_sizes_than_those_of_the_full_dataset_are_named(root, monkeypatch, recwarn):
+    train, _, test = load("kth", root, "openstl")
+    found = len(train.dataset), len(test.dataset)
+    message, = [str(w.message) for w in recwarn]
+    assert message == (f"kth: {found[0]:,} windows to train and {found[1]:,} to test, where OpenSTL makes 4,940 and "
+                       "3,030 of the full dataset: scores on these data are not comparable with published ones.")
+    recwarn.clear()
+    load("kth", root, "strict")
+    load("kth", root, "openstl", aft_seq_length=15)  # other lengths make other windows
+    monkeypatch.setitem(FULL_SIZES, "kth", found)
+    load("kth", root, "openstl")
+    assert not recwarn.list
 
 
 def test_synthetic_sets_are_seeded(tmp_path):

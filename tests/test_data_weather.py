@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 
 from openstl_svq.data.netcdf import VARIABLES, WEATHERBENCH_GRID, write_file
 from openstl_svq.host.builtin.datasets import BaseDataModule, cache, dataset_parameters, load_data
+from openstl_svq.host.builtin.datasets.dataset_constant import FULL_SIZES
 from openstl_svq.host.builtin.datasets.frames import ArrayFrames, FileFrames, channel_statistics
 from openstl_svq.host.builtin.datasets.times import segments
 from openstl_svq.host.builtin.datasets.windows import unbroken
 
 PARITY = json.loads((Path(__file__).parent / "parity" / "weather_windows.json").read_text())
+pytestmark = pytest.mark.filterwarnings("ignore:.* of the full dataset")
 T2M, MV, R = "weather_t2m_5_625", "weather_mv_4_4_s6_5_625", "weather_r_5_625"
 
 
@@ -102,6 +104,24 @@ def test_openstl_protocol_is_openstl_to_the_last_index(parity_root, name):
         assert loader.drop_last == expected["batch"]["drop_last"]
         assert [*next(iter(loader))[0].shape] == expected["batch"]["input_shape"]
     assert validation.dataset is test.dataset
+
+
+def test_full_sizes_are_what_openstls_rule_makes_of_full_years():
+    """The rule as measured on OpenSTL: samples = ceil((hours - 1) / step) - 1 - idx_out[-1] + idx_in[0]."""
+    def windows(hours, step, first, last):
+        return -(-(hours - 1) // step) - 1 - last + first
+
+    rules = {"hourly_12_to_12": (1, -11, 12), "step6_idx_in_-17_-11_-5_0_idx_out_1_7_13_19": (6, -17, 19)}
+    for measured in PARITY["sample_counts"]:
+        for name, rule in rules.items():
+            assert measured[name]["samples"] == max(0, windows(measured["hours"], *rule)), name
+    for name, sizes in FULL_SIZES.items():
+        entry = dataset_parameters[name]
+        for split, size in zip(("train_time", "test_time"), sizes if "weather" in name else ()):
+            begin, end = (np.datetime64(year) + k for k, year in enumerate(entry[split]))
+            hours_there = (end.astype("M8[h]") - begin.astype("M8[h]")).astype(int)
+            rule = entry.get("step", 1), entry.get("idx_in", [-11])[0], entry.get("idx_out", [12])[-1]
+            assert size == windows(hours_there, *rule), name
 
 
 def test_the_table_is_openstls():
@@ -420,7 +440,7 @@ def test_missing_data_say_where_they_were_looked_for(tmp_path):
     (dict(val_time="2016"), "two years or dates"),
     (dict(pre_seq_length=30), r"40 steps of 1 h and no 30 \+ 12 of them in a row"),
     (dict(in_shape=[12, 1, 64, 128]), r"1 channels on 32 x 64 points.*in_shape=\[12,1,32,64\]"),
-    (dict(idx_in=[-6, 0]), "--protocol openstl only"),
+    (dict(idx_in=[-6, 0]), "protocol openstl only"),
     (dict(data_name="t3m"), "unknown data_name 't3m'"),
     (dict(step=5, train_time=["2015", "2015"], pre_seq_length=90), "steps of 5 h"),
 ])

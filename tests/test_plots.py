@@ -80,7 +80,8 @@ def test_some_channels_of_many(drawn):
     arrays = forecast(channels=12)
     names = [f"{name} {level} hPa" for name in "rtuv" for level in (150, 500, 850)]
     rows, figure = drawn(*arrays, channel_names=names, title="many")
-    assert [label.split("\n")[0] for label in labels_of(figure) if "input" in label] == [names[c] for c in (0, 4, 7, 11)]
+    drawn_names = [label.split("\n")[0] for label in labels_of(figure) if "input" in label]
+    assert drawn_names == [names[c] for c in (0, 4, 7, 11)]
     assert np.array_equal(rows[4 * 3 + 1][0][1], arrays[1][0, 11])
     assert figure.get_suptitle() == "many (4 of 12 channels)"
     rows, figure = drawn(*arrays, channels=[5])
@@ -183,7 +184,7 @@ def of_run(tmp_path, monkeypatch):
         from openstl_svq import config, experiment
         make(tmp_path)
         drawn = {}
-        monkeypatch.setattr(experiment, "plot_forecast", lambda path, *arrays, **rest: drawn.update(rest, arrays=arrays))
+        monkeypatch.setattr(experiment, "plot_forecast", lambda path, *a, **rest: drawn.update(rest, arrays=a))
         options = {"hid_S": 4, "hid_T": 4, "N_S": 2, "N_T": 2, "quantizer_kwargs.codebook_size": 8, **options}
         run = experiment.Experiment(config.resolve([
             "-d", name, "-m", "simvp_svq", "--data_root", str(tmp_path), "--res_dir", str(tmp_path / "runs"),

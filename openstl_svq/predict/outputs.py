@@ -39,7 +39,7 @@ def output_path(source, out=None, *, force: bool = False) -> Path:
     if out.exists() and out.resolve() == source.resolve():
         raise ValueError(f"{out} is the input; give another output.")
     if out.exists() and not force:
-        raise FileExistsError(f"{out} exists; give another name with -o, or --force to replace it.")
+        raise FileExistsError(f"{out} exists; give another name (-o), or replace it (force=True, --force).")
     return out
 
 

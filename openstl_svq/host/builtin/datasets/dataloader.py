@@ -1,3 +1,7 @@
+import warnings
+
+import numpy as np
+
 from ....naming import choose, unknown
 from . import (
     dataloader_custom,
@@ -7,7 +11,7 @@ from . import (
     dataloader_taxibj,
     dataloader_weather,
 )
-from .dataset_constant import dataset_parameters
+from .dataset_constant import FULL_SIZES, dataset_parameters
 from .frames import ImageFormat
 from .utils import make_loaders
 
@@ -31,7 +35,7 @@ def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, *, p
         data_root: folder that holds the datasets in OpenSTL's layouts.
         protocol: ``strict``: validation on the validation split, the training data's statistics everywhere.
             ``openstl``: OpenSTL's behaviour to the last index, to compare with published numbers; it validates on the
-            test set.
+            test set, and warns where the data are not the full dataset.
         use_augment: augment the training data as OpenSTL does.
         drop_last: drop an incomplete last batch of validation and test.
         **config: a run's configuration, of which the loaders read the keys of the dataset's entry (``in_shape``,
@@ -52,6 +56,8 @@ def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, *, p
     choose("protocol", protocol, PROTOCOLS)
     config = {**dataset_parameters[dataname], **{k: v for k, v in config.items() if v is not None}}
     splits = _loader(dataname).load_splits(dataname, data_root, config, protocol=protocol, use_augment=use_augment)
+    if protocol == "openstl":
+        warn_of_other_sizes(dataname, config, splits[0], splits[2])
     return make_loaders(*splits, batch_size=batch_size, val_batch_size=val_batch_size, num_workers=num_workers,
                         drop_last=drop_last)
 
@@ -59,6 +65,22 @@ def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, *, p
 def image_format(dataname: str) -> ImageFormat:
     """How a dataset's frames are made of images: as its loader says, else by bringing the values to [0, 1]."""
     return getattr(_loader(dataname), "IMAGES", ImageFormat())
+
+
+def warn_of_other_sizes(dataname: str, config: dict, train, test) -> None:
+    """Warns where ``train`` and ``test`` have other sizes than OpenSTL's windows of the full dataset.
+
+    Nothing is said where ``config`` asks for other splits or lengths than the dataset's entry, or none are known.
+    """
+    entry = dataset_parameters.get(dataname, {})
+    asked = ("pre_seq_length", "aft_seq_length", "train_time", "test_time", "idx_in", "idx_out", "step")
+    if dataname not in FULL_SIZES or not all(np.array_equal(config.get(key), entry.get(key)) for key in asked):
+        return
+    found, full = (len(train), len(test)), FULL_SIZES[dataname]
+    if found != full:
+        warnings.warn(f"{dataname}: {found[0]:,} windows to train and {found[1]:,} to test, where OpenSTL makes "
+                      f"{full[0]:,} and {full[1]:,} of the full dataset: scores on these data are not comparable with "
+                      "published ones.", stacklevel=3)
 
 
 def _loader(dataname):

@@ -20,7 +20,7 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     for path in (root / "train.txt", root / "test.txt", root / "images"):
         if not path.exists():
             raise FileNotFoundError(f"human: no {path}. Put OpenSTL's images and lists there, name the parent of human "
-                                    f"with --data_root, or make a small set: python tools/make_sample_data.py -d human "
+                                    f"with data_root, or make a small set: python tools/make_sample_data.py -d human "
                                     f"--out {data_root}")
     there = {f"images/{name}" for name in os.listdir(root / "images")}
     train, test = (_Windows(root, f"{split}.txt", config, there) for split in ("train", "test"))

@@ -36,7 +36,7 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
         train, test = (_npy(root / "kitticaltech_npy", split) for split in ("train", "test"))
     else:
         raise FileNotFoundError(f"kitticaltech: neither {root / 'kitti_hkl'} nor {root / 'kitticaltech_npy'} exists. "
-                                "Put OpenSTL's files there, name their parent with --data_root, or make a small set: "
+                                "Put OpenSTL's files there, name their parent with data_root, or make a small set: "
                                 f"python tools/make_sample_data.py -d kitticaltech --out {data_root}")
     for where, (frames, starts) in {"training": train, "test": test, "validation": validation or test}.items():
         if frames.shape[1:] != shape:

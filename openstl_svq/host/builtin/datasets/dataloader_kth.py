@@ -27,7 +27,7 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     missing = [action for action in _SLOW + _FAST if not (root / action).is_dir()]
     if missing:
         raise FileNotFoundError(f"kth: no folder {root / missing[0]}. Put OpenSTL's folders of frames there, name the "
-                                f"parent of kth with --data_root, or make a small set: python "
+                                f"parent of kth with data_root, or make a small set: python "
                                 f"tools/make_sample_data.py -d kth --out {data_root}")
     train = _Clips(root, range(1, _TRAINING_PEOPLE + 1), config)
     test = _Clips(root, range(_TRAINING_PEOPLE + 1, 26), config)

@@ -17,7 +17,7 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     path = Path(data_root) / "taxibj" / "dataset.npz"
     if not path.is_file():
         raise FileNotFoundError(f"taxibj: no file {path}. Put OpenSTL's dataset.npz there, name its folder's parent "
-                                f"with --data_root, or make a small set: python tools/make_sample_data.py -d taxibj "
+                                f"with data_root, or make a small set: python tools/make_sample_data.py -d taxibj "
                                 f"--out {data_root}")
     steps = config["pre_seq_length"], config["aft_seq_length"]
     train, test = (_windows(path, split, steps, config["in_shape"]) for split in ("train", "test"))

@@ -54,7 +54,7 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
 def _strict(dataname, folder, variables, config, described, augment):
     for key in ("idx_in", "idx_out"):
         if config.get(key) != dataset_parameters[dataname].get(key):
-            raise ValueError(f"{key} is read with --protocol openstl only; strict windows are "
+            raise ValueError(f"{key} is read with protocol openstl only; strict windows are "
                              f"{config['pre_seq_length']} steps in and {config['aft_seq_length']} out, one after the "
                              "other.")
     refuse_overlap(config)
@@ -113,7 +113,7 @@ def _weather_folder(dataname, data_root, names):
             raise FileNotFoundError(
                 f"{dataname}: no files {folder / pattern}{'' if folder == named else f' (and no folder {named})'}. "
                 "Put WeatherBench's files there (github.com/pangeo-data/WeatherBench), name their folder with "
-                f"--data_root, or make a small set: python tools/make_sample_data.py -d {dataname} --out {data_root}")
+                f"data_root, or make a small set: python tools/make_sample_data.py -d {dataname} --out {data_root}")
     return folder
 
 

@@ -26,7 +26,7 @@ def refuse_overlap(config):
     for a, b in (("train_time", "val_time"), ("train_time", "test_time"), ("val_time", "test_time")):
         if spans[a][0] < spans[b][1] and spans[b][0] < spans[a][1]:
             raise ValueError(f"{a} {config[a]} and {b} {config[b]} overlap: scores on data that were trained on say "
-                             "nothing. Part them (or, to do as OpenSTL does, --protocol openstl).")
+                             "nothing. Part them (or, to do as OpenSTL does, set protocol to openstl).")
 
 
 def segments(times, spacing):

@@ -128,7 +128,7 @@ def hold_out_end(group: np.ndarray, start: np.ndarray, length: int, fraction: fl
         training = np.flatnonzero(start + length <= start[cut])
     if not len(training):
         raise ValueError(f"{count} training windows are too few to hold out {fraction:g} of them for validation: give "
-                         "more data or a smaller --val_fraction (--protocol openstl validates on the test data).")
+                         "more data or a smaller val_fraction (protocol openstl validates on the test data).")
     return training, order[cut:]
 
 
