@@ -1,11 +1,13 @@
 """Adapters over vector-quantize-pytorch: Table 11's settings, any class by name, usage from indices, bad settings."""
 
+import datetime
 import math
 import subprocess
 import sys
 
 import pytest
 import torch
+import torch.distributed as dist
 from comparison import assert_close
 from scipy.stats import entropy
 
@@ -160,6 +162,52 @@ BAD = [
     ("BSQ", {}, "use LFQ with spherical=True"),
     ("SimVK", {"codebook_size": 4}, "unknown quantizer 'SimVK'. Did you mean 'SimVQ'"),
 ]
+
+
+MOVING_AVERAGES = {"vq": {"codebook_size": 8}, "multi_headed_vq": {"codebook_size": 8, "heads": 2},
+                   "residual_vq": {"codebook_size": 8, "num_quantizers": 2}}
+
+
+def _in_a_process(rank, store, results=None):
+    """One of two processes: each quantizer after a training step on this process's half of the batch."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    quantizers = {name: build_quantizer(name, 8, **settings) for name, settings in MOVING_AVERAGES.items()}
+    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2,
+                            timeout=datetime.timedelta(seconds=180))
+    try:
+        for quantizer in quantizers.values():
+            quantizer.processes_started()
+            quantizer(latent(4, 8, 4, 4).chunk(2)[rank])
+        states = {name: quantizer.state_dict() for name, quantizer in quantizers.items()}
+        if results is not None:
+            results.put({name: {k: v.numpy() for k, v in state.items()} for name, state in states.items()})
+        return states
+    finally:
+        dist.destroy_process_group()
+
+
+def test_codebooks_follow_all_processes(tmp_path):
+    """As one process on the whole batch does, although they were built before the processes were there."""
+    torch.manual_seed(0)
+    alone = {name: build_quantizer(name, 8, **settings) for name, settings in MOVING_AVERAGES.items()}
+    before = {name: {k: v.clone() for k, v in quantizer.state_dict().items()} for name, quantizer in alone.items()}
+    for quantizer in alone.values():
+        quantizer.processes_started()
+        quantizer(latent(4, 8, 4, 4))
+    context = torch.multiprocessing.get_context("spawn")
+    results = context.SimpleQueue()
+    other = context.Process(target=_in_a_process, args=(1, tmp_path / "store", results))
+    other.start()
+    first, second = _in_a_process(0, tmp_path / "store"), results.get()
+    other.join(180)
+    for name, quantizer in alone.items():
+        moved = 0
+        for key, value in quantizer.state_dict().items():
+            assert_close(first[name][key], value)
+            assert_close(torch.from_numpy(second[name][key]), value)
+            moved += not torch.equal(value, before[name][key])
+        assert moved
 
 
 @pytest.mark.parametrize("name, settings, message", BAD)

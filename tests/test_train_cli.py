@@ -13,7 +13,7 @@ import pytest
 import torch
 import xarray as xr
 
-from openstl_svq.host import load_config
+from openstl_svq.host import SimVP, load_config
 from openstl_svq.methods import ForecastMethod
 
 ROOT = Path(__file__).parents[1]
@@ -82,8 +82,8 @@ def test_a_run_from_the_shell_leaves_everything_that_it_promises(words, tmp_path
     for expected in ("persistence", "climatology", f"run folder: {folder}", "epoch 2/2", "protocol: strict", "host: builtin"):
         assert expected in done.stdout + done.stderr
     names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-    assert {"config.py", "metrics.json", "metrics.csv", "forecast.png", "checkpoints/best.ckpt",
-            "checkpoints/last.ckpt", "csv/version_0/metrics.csv"} <= names
+    assert {"config.py", "metrics.json", "metrics.csv", "forecast.png", "training.png",
+            "checkpoints/best.ckpt", "checkpoints/last.ckpt", "csv/version_0/metrics.csv"} <= names
     assert any(n.startswith("tensorboard/events") for n in names)
     assert load_config(folder / "config.py")["quantizer_kwargs"] == {"codebook_size": 20}
     logged = list(csv.DictReader((folder / "csv/version_0/metrics.csv").open()))
@@ -150,6 +150,28 @@ def test_other_settings_run(words, run, extra):
 def test_other_methods_run(words, run, method):
     found = scores(run("train", words(method=method, epochs=1)) / "run")["scores"]
     assert found["model"]["mse"] > 0 and found["persistence"]["mse"] > 0
+
+
+def test_a_loss_that_the_method_does_not_use_is_refused(words, run, monkeypatch):
+    """As OpenSTL's recurrent methods, whose models compute their loss."""
+    def step(self, batch, batch_idx):
+        return (self(*batch) - batch[1]).pow(2).mean()
+
+    monkeypatch.setattr(SimVP, "training_step", step)
+    assert scores(run("train", words(method="simvp", epochs=1)) / "run")["scores"]["model"]["mse"] > 0
+    message = fails(run, words("loss='mae'", method="simvp", epochs=1))
+    assert "simvp computes its training loss itself" in message and "--loss mae has no effect" in message
+
+
+def test_two_processes_train_with_a_moving_codebook(words, tmp_path):
+    extra = words("quantizer='vq'", epochs=1) + ["--strategy", "ddp", "--gpus", "0", "1"]
+    done = subprocess.run([sys.executable, str(ROOT / "tools" / "train.py"), *extra], capture_output=True, text=True,
+                          timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    state = weights(tmp_path / "runs" / "run" / "checkpoints" / "best.ckpt")
+    moved = state["model.quantizer.library._codebook.cluster_size"]
+    # From 512 codes, counted once each, its two steps add the tokens of both processes: 2 x 4 inputs of 12 frames of 16 x 32 positions.
+    assert moved.sum() == pytest.approx(512 * 0.8**2 + (1 - 0.8**2) * 2 * 4 * 12 * 512, rel=1e-4)
 
 
 def test_two_processes_score_as_one(words, run, tmp_path):

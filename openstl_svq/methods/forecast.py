@@ -57,11 +57,22 @@ class ForecastMethod:
         schedulers = self.lr_schedulers() or []
         return schedulers if isinstance(schedulers, list) else [schedulers]
 
+    def on_train_start(self):
+        super().on_train_start()
+        self._loss_was_used = False
+        self.criterion.register_forward_hook(self._note_that_the_loss_was_used)
+
+    def _note_that_the_loss_was_used(self, *_):
+        self._loss_was_used = True
+
     def training_step(self, batch, batch_idx):
         batch_x, batch_y = batch
         if self.noise_ratio:
             batch_x = add_noise(batch_x, self.noise_ratio)
         loss = super().training_step((batch_x, batch_y), batch_idx)
+        if not self._loss_was_used and self.hparams.loss != "mse":
+            raise ValueError(f"{self.hparams.method} computes its training loss itself, so --loss {self.hparams.loss} has no "
+                             "effect on it: leave --loss out.")
         if loss.device.type == "cpu" or batch_idx % _FINITE_CHECK_INTERVAL == 0:
             self._check_finite("training loss", loss)
         return loss

@@ -23,6 +23,11 @@ class _Quantized:
         if self.model.quantizer is not None:
             self.model.quantizer.usage_tokens = USAGE_TOKENS
 
+    def configure_model(self):
+        super().configure_model()
+        if self.model.quantizer is not None:
+            self.model.quantizer.processes_started()
+
     def on_fit_start(self):
         super().on_fit_start()
         if self.model.quantizer is not None:

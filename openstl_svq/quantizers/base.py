@@ -67,6 +67,10 @@ class Quantizer(nn.Module):
         """`forward` after the check of `z`."""
         raise NotImplementedError(f"{type(self).__name__} does not implement quantize")
 
+    def processes_started(self) -> None:
+        """To be called before training, once `torch.distributed` knows its processes: what must follow all of them
+        (codebooks that are moving averages) can prepare here, before optimizers and wrappers take the parameters."""
+
     def check_memory(self, tokens: int) -> None:
         """Raises ValueError if a step over `tokens` = N x H x W tokens cannot fit; call it before training starts."""
 

@@ -60,8 +60,8 @@ class LibraryQuantizer(Quantizer):
     """A class of vector-quantize-pytorch as a `Quantizer`.
 
     It runs in float32 (or the module's own precision), whatever autocast says. In evaluation mode the library reports
-    no auxiliary loss. Codebooks that follow moving averages do so within each process; in distributed training pass
-    ``sync_codebook=True`` to have them follow the whole batch.
+    no auxiliary loss. In distributed training, codebooks that are moving averages follow the batches of all processes
+    (see `processes_started`).
 
     Args:
         dim: channels of the latent.
@@ -86,22 +86,40 @@ class LibraryQuantizer(Quantizer):
         super().__init__(dim)
         self.aux_loss_weight = check_number("aux_loss_weight", aux_loss_weight)
         self.library_class = library_class
-        cls = _find(library_class)
+        _find(library_class)
         if isinstance(settings.get("codebook_size"), list):  # as a config file or the command line writes a tuple
             settings["codebook_size"] = tuple(settings["codebook_size"])
         _check_settings(library_class, self.dim, settings)
         if library_class == "HierarchicalVQ":
             settings["accept_image_fmap"] = True
-        try:
-            self.library = cls(dim=self.dim, **settings)
-        except (AssertionError, TypeError, ValueError) as error:  # the library asserts, often without a message
-            reason = str(error) or traceback.extract_tb(error.__traceback__)[-1].line
-            written = ", ".join(f"{name}={value!r}" for name, value in {"dim": self.dim, **settings}.items())
-            raise ValueError(f"{library_class}({written}) is not valid: {reason}") from error
+        self._settings = settings
+        self.library = self._build()
         sizes = getattr(self.library, "codebook_sizes", None) or (
             settings.get("codebook_size", getattr(self.library, "codebook_size", None)),)
         self.codebook_size = sizes if len(set(sizes)) > 1 else sizes[0]
         self._bytes_per_token_and_code = _bytes_per_token_and_code(library_class, settings)
+
+    def _build(self, **more) -> nn.Module:
+        settings = {"dim": self.dim, **self._settings, **more}
+        try:
+            return _find(self.library_class)(**settings)
+        except (AssertionError, TypeError, ValueError) as error:  # the library asserts, often without a message
+            reason = str(error) or traceback.extract_tb(error.__traceback__)[-1].line
+            written = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+            raise ValueError(f"{self.library_class}({written}) is not valid: {reason}") from error
+
+    def processes_started(self) -> None:
+        """Has codebooks that are moving averages follow all processes, unless ``sync_codebook`` says otherwise.
+
+        The library decides that when it builds a module, and Lightning starts the processes later: so the module is
+        built once more, with the values it had.
+        """
+        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        if distributed and "sync_codebook" in _parameters(self.library_class) - self._settings.keys():
+            state, mode = self.state_dict(), self.training
+            device = next(itertools.chain(self.library.parameters(), self.library.buffers())).device
+            self.library = self._build(sync_codebook=True).to(device).train(mode)
+            self.load_state_dict(state)
 
     def quantize(self, z: Tensor, *, return_codes: bool, return_usage: bool) -> QuantizerOutput:
         self.check_memory(z.shape[0] * z.shape[2] * z.shape[3])
@@ -190,12 +208,17 @@ def _chain(name: str) -> list[str]:
     return [name, *_chain(_PASSES_TO[name])] if name in _PASSES_TO else [name]
 
 
+def _parameters(name: str) -> set[str]:
+    """What the class and those it passes settings on to can be given."""
+    classes = library_classes()
+    return {p for c in _chain(name) for p, kind in inspect.signature(classes[c]).parameters.items()
+            if kind.kind is not kind.VAR_KEYWORD}
+
+
 def _check_settings(name: str, dim: int, settings: dict) -> None:
     """Everything that can be said before the library is called; messages carry the nearest valid value."""
-    classes, chain = library_classes(), _chain(name)
-    allowed = {p for c in chain for p, kind in inspect.signature(classes[c]).parameters.items()
-               if kind.kind is not kind.VAR_KEYWORD}
-    check_settings(name, settings, allowed - _LAYOUT)
+    chain = _chain(name)
+    check_settings(name, settings, _parameters(name) - _LAYOUT)
 
     for setting in _SIZES:
         if settings.get(setting) is not None:
