@@ -224,9 +224,10 @@ def _check_downsampling(method: str, grid: list[int], stages: int):
     """The SimVP family halves the grid ``N_S // 2`` times; OpenSTL's would fail in the first batch."""
     factor = 2 ** (stages // 2)
     if method.removesuffix("_svq") in ("simvp", "tau") and any(size % factor for size in grid):
-        nearest = [max(factor, round(size / factor) * factor) for size in grid]
+        below = [max(factor, size // factor * factor) for size in grid]
         raise ValueError(f"frames of {grid[0]} x {grid[1]} cannot be divided by the downsampling of {factor} = 2 ** (N_S // 2) "
-                         f"with N_S = {stages}. Lower N_S, or crop or pad the data to {nearest[0]} x {nearest[1]}.")
+                         f"with N_S = {stages}. Lower N_S, or cut the data to {below[0]} x {below[1]} (for -d custom: "
+                         f"crop = {below}, and in_shape with the same height and width).")
 
 
 def _literal(text: str):
