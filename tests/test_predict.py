@@ -411,6 +411,77 @@ def test_custom_arrays_in_the_shapes_that_are_trained_on(tmp_path):
     assert "takes (1, 8, 8)" in fails(tmp_path / "m.ckpt", tmp_path / "in.npy", "-o", tmp_path / "x.npz")
 
 
+def film(numbers, height=16, width=16):
+    """Pictures of a moving square, and the frames that they are to a model."""
+    pictures = np.stack([picture(k, height, width) for k in numbers])
+    return pictures, pictures.transpose(0, 3, 1, 2).astype(np.float32) / 255
+
+
+def test_custom_images_and_videos_as_they_are_trained_on(tmp_path):
+    model = untrained(tmp_path / "m.ckpt", "custom", [4, 3, 8, 8], crop=[8, 8])
+    whole = untrained(tmp_path / "whole.ckpt", "custom", [4, 3, 16, 16])
+    pictures, frames = film(range(9))
+    (tmp_path / "walk").mkdir()
+    for k, image in enumerate(pictures):
+        Image.fromarray(image).save(tmp_path / "walk" / f"image-{5 * k}.png")
+    first, *rest = (Image.fromarray(image) for image in pictures)
+    first.save(tmp_path / "walk.gif", save_all=True, append_images=rest)
+    np.save(tmp_path / "walk.npy", pictures)
+    np.savez(tmp_path / "walk.npz", frames=pictures, note="of no matter")
+    for name in ("walk", "walk.gif", "walk.npy", "walk.npz"):
+        for checkpoint_name, method, seen in (("m", model, frames[..., 4:12, 4:12]), ("whole", whole, frames)):
+            words = [tmp_path / f"{checkpoint_name}.ckpt", tmp_path / name, "-o", tmp_path / "out.npz", "--force"]
+            call("predict", *words)
+            with np.load(tmp_path / "out.npz") as out:
+                assert_close(out["frames"], method.predict(seen[-4:]), rtol=1e-4, atol=2e-3, what=name)
+            call("predict", *words, "--all", "--batch_size", 2)
+            with np.load(tmp_path / "out.npz") as out:
+                assert out["frames"].shape[0] == 6
+                assert_close(out["frames"][1], method.predict(seen[1:5]), rtol=1e-4, atol=2e-3, what=name)
+    assert not (tmp_path / ".openstl_svq_cache").exists()
+    (tmp_path / "walk" / "image-20.png").unlink()
+    words = ["-o", tmp_path / "x.npz"]
+    assert "a gap between the frames: 4 frames 5 apart" in fails(
+        tmp_path / "m.ckpt", tmp_path / "walk", *words, "--start", "10")
+    (tmp_path / "films").mkdir()
+    for k in (0, 1):
+        shutil.copy(tmp_path / "walk.gif", tmp_path / "films" / f"{k}.gif")
+    assert "holds several series" in fails(tmp_path / "m.ckpt", tmp_path / "films", *words)
+    np.save(tmp_path / "tall.npy", film(range(9), height=12)[0])
+    assert "frames of shape (3, 12, 16)" in fails(tmp_path / "whole.ckpt", tmp_path / "tall.npy", *words)
+
+
+def test_the_output_of_a_video_is_a_film(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    untrained(tmp_path / "m.ckpt", "custom", [4, 3, 16, 16])
+    first, *rest = (Image.fromarray(image) for image in film(range(9))[0])
+    first.save("walk.gif", save_all=True, append_images=rest)
+    call("predict", "m.ckpt", "walk.gif")
+    with Image.open("walk_forecast.gif") as film_out:
+        assert film_out.n_frames == 4 and film_out.size == (16, 16)
+
+
+def test_custom_months_follow_each_other_though_they_differ_in_length(tmp_path):
+    months = np.arange("2000-01", "2000-10", dtype="M8[M]")
+    values = np.random.default_rng(0).normal(3, 2, (9, 8, 8)).astype("float32")
+    data = xr.Dataset({"h": (("time", "y", "x"), values)}, {"time": months.astype("M8[ns]")})
+    data.to_netcdf(tmp_path / "h.nc")
+    trained_on = {"interval_minutes": 31 * 24 * 60, "lat": None, "lon": None, "units": None}
+    model = untrained(tmp_path / "m.ckpt", "custom", [4, 1, 8, 8], mean=3.0, std=2.0, data_name="h",
+                      trained_on=trained_on)
+    call("predict", tmp_path / "m.ckpt", tmp_path / "h.nc", "-o", tmp_path / "out.nc")
+    with xr.open_dataset(tmp_path / "out.nc") as out:
+        assert_close(out["h"].values, model.predict(values[-4:, None])[:, 0], rtol=1e-5)
+        assert out["time"].values.astype("M8[D]").astype(str).tolist() == [
+            "2000-10-01", "2000-11-01", "2000-12-01", "2001-01-01"]
+    call("predict", tmp_path / "m.ckpt", tmp_path / "h.nc", "-o", tmp_path / "start.nc", "--start", "2000-02")
+    with xr.open_dataset(tmp_path / "start.nc") as out:
+        assert_close(out["h"].values, model.predict(values[1:5, None])[:, 0], rtol=1e-5)
+    data.isel(time=[0, 1, 2, 3, 4, 5, 7, 8]).to_netcdf(tmp_path / "gap.nc")
+    assert "4 frames 1 months apart are needed" in fails(
+        tmp_path / "m.ckpt", tmp_path / "gap.nc", "-o", tmp_path / "x.nc")
+
+
 # ---- video and arrays ----
 
 
@@ -485,6 +556,20 @@ def test_images_are_read_as_the_loader_of_their_dataset_reads_them(walk, tmp_pat
         frames = np.stack([grey(picture(k)) for k in (5, 6, 7, 8)]).clip(0, 1)
         with np.load(tmp_path / "out.npz") as out:
             assert_close(out["frames"], model.predict(frames.astype(np.float32)), rtol=1e-4, what=name)
+
+
+def test_a_video_is_read_as_the_images_of_its_dataset_are(tmp_path):
+    pictures, _ = film(range(9))
+    first, *rest = (Image.fromarray(image) for image in pictures)
+    first.save(tmp_path / "walk.gif", save_all=True, append_images=rest)
+    model = untrained(tmp_path / "kth.ckpt", "kth", [4, 1, 8, 8])
+    call("predict", tmp_path / "kth.ckpt", tmp_path / "walk.gif", "-o", tmp_path / "out.npz")
+    seen = np.stack([resize(image[..., 0], (8, 8), "bilinear")[None] / 255 for image in pictures[-4:]])
+    with np.load(tmp_path / "out.npz") as out:
+        assert_close(out["frames"], model.predict(seen), rtol=1e-4, atol=2e-3)
+    untrained(tmp_path / "video.ckpt", "kitticaltech", [4, 3, 16, 20])
+    assert "walk.gif has 16 x 16 pixels, and the model takes 16 x 20" in fails(
+        tmp_path / "video.ckpt", tmp_path / "walk.gif", "-o", tmp_path / "x.npz")
 
 
 @pytest.mark.parametrize("prepare, words, message", [

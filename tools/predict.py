@@ -3,6 +3,7 @@
     python tools/predict.py work_dirs/NAME t2m.nc                        # the last frames -> t2m_forecast.nc
     python tools/predict.py work_dirs/NAME weather/ -o out.nc --start 2018-07-01T06:00
     python tools/predict.py work_dirs/KTH frames/ -o walking.gif --steps 40
+    python tools/predict.py work_dirs/MINE film.mp4                      # -> film_forecast.gif
 
 The ending of the output says its format: .nc or .npz (weather), .npz, .gif, .mp4 or .png (video).
 """
@@ -18,8 +19,9 @@ from openstl_svq import cli
 def create_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", help="folder of a run, or a checkpoint")
-    parser.add_argument("input", help="weather: a NetCDF file or a folder of them; video: a folder of images; any "
-                                      "model: .npy or .npz, an array (frames, channels, height, width)")
+    parser.add_argument("input", help="weather: a NetCDF file or a folder of them; pictures: a folder of images, or a "
+                                      "video; custom data: one series of any kind that can be trained on; any model: "
+                                      ".npy or .npz, an array (frames, channels, height, width)")
     parser.add_argument("-o", "--out", default=None,
                         help="what to write (default: <input>_forecast in the current folder)")
     parser.add_argument("--force", action="store_true", help="replace an output that exists")

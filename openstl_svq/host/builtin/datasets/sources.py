@@ -285,8 +285,9 @@ def _video(path):
             yield frame[..., None] if frame.ndim == 2 else frame[..., :3]
     except ImportError as error:
         raise ModuleNotFoundError(f'{path} needs a video reader: pip install "imageio[pyav]" ({error})') from error
-    except (OSError, ValueError) as error:
-        raise ValueError(f'the video {path} cannot be read ({error}): it may be damaged, or need pip install '
+    except (OSError, ValueError, RuntimeError, SyntaxError) as error:  # PIL raises SyntaxError for some broken GIFs
+        reason = (str(error) or type(error).__name__).splitlines()[0]  # ffmpeg's messages have dozens of lines
+        raise ValueError(f'the video {path} cannot be read ({reason}): it may be damaged, or need pip install '
                          '"imageio[pyav]".') from error
 
 
