@@ -9,6 +9,7 @@ import json
 import pprint
 from pathlib import Path
 
+from . import protocol as protocols
 from . import registry
 from .host import create_parser as host_parser
 from .host import dataset_parameters, load_config, method_maps
@@ -16,11 +17,6 @@ from .methods import LOSSES
 from .methods.svq import USAGE_INTERVAL
 from .models.simvp_svq import QUANT_POSITIONS
 from .naming import choose, nearest
-
-PROTOCOLS = {
-    "strict": "validation on the validation split, the training split's statistics everywhere",
-    "openstl": "OpenSTL's splits and indices: the best checkpoint is chosen on the test set",
-}
 
 # OpenSTL accepts these flags and ignores them. Here a flag does something or does not exist.
 _WITHOUT_EFFECT = {
@@ -55,7 +51,8 @@ def create_parser() -> argparse.ArgumentParser:
                        help="stop after so many epochs without a better validation loss; 0 to train all epochs")
     group.add_argument("--protocol", default="strict",
                        help="strict: validation split and training statistics, as the paper says; openstl: validation on "
-                            "the test set and OpenSTL's indices, to compare with published tables")
+                            "the test set and OpenSTL's indices, to compare with published tables; strict+NAME+...: one of "
+                            f"the differences alone: {', '.join(protocols.DIFFERENCES)}")
     group.add_argument("--val_fraction", default=0.1, type=float,
                        help="strict protocol: share of the training data held out where a dataset has no validation split")
     group.add_argument("--accelerator", default=None, help="auto, cpu, gpu or mps (default: what --device says)")
@@ -189,7 +186,7 @@ def _checked(config: dict) -> dict:
 
     if config["ex_name"] is None:
         config["ex_name"] = f"{config['dataname']}_{Path(config['config_file'] or config['method']).stem}"
-    choose("protocol", config["protocol"], PROTOCOLS)
+    protocols.differences(config["protocol"])
     choose("quant_position", config["quant_position"], QUANT_POSITIONS)
     choose("clip_mode", config["clip_mode"], ("norm", "value"))
     choose("loss", config["loss"], LOSSES)

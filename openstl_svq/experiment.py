@@ -15,6 +15,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from . import checkpoint as checkpoints
 from . import config as configuration
+from . import protocol as protocols
 from . import registry
 from .analysis.cost import count_parameters, model_cost
 from .analysis.curves import plot_training
@@ -107,7 +108,7 @@ class Experiment(BaseExperiment):
             str(describe()),
             f"data: {args.dataname}, {steps} -> {args.aft_seq_length} frames of {' x '.join(map(str, frame))}, "
             f"{sizes[0]:,} / {sizes[1]:,} / {sizes[2]:,} windows to train / validate / test",
-            f"protocol: {args.protocol} ({configuration.PROTOCOLS[args.protocol]})",
+            f"protocol: {args.protocol} ({protocols.describe(args.protocol)})",
         ]
         example = example_input(args, self.method)
         size = f"method: {args.method}, {count_parameters(self.method.model) / 1e6:.2f}M parameters"

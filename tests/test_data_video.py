@@ -40,7 +40,7 @@ def load(name, root, protocol="strict", **options):
 # ---- all of them ----
 
 
-@pytest.mark.parametrize("protocol", ["strict", "openstl"])
+@pytest.mark.parametrize("protocol", ["strict", "openstl", "strict+selection"])
 @pytest.mark.parametrize("name", ["taxibj", "kth", "human", "kitticaltech"])
 def test_windows_have_the_entrys_shapes_in_zero_to_one(root, name, protocol):
     entry = {**dataset_parameters[name], **SMALL.get(name, {})}
@@ -52,7 +52,7 @@ def test_windows_have_the_entrys_shapes_in_zero_to_one(root, name, protocol):
         assert x.dtype == y.dtype == torch.float32 and x.min() >= 0 and x.max() <= 1 and x.std() > 0.01
         dataset = loader.dataset
         assert dataset.mean == 0 and dataset.std == 1 and dataset.data_name == name and dataset.target_times(0) is None
-    assert (loaders[1].dataset is loaders[2].dataset) == (protocol == "openstl")
+    assert (loaders[1].dataset is loaders[2].dataset) == (protocol != "strict")
 
 
 @pytest.mark.parametrize("name", ["taxibj", "kth", "human", "kitticaltech"])
@@ -380,3 +380,8 @@ def test_openstl_gives_the_same_windows(root, name, tmp_path, monkeypatch):
         for index in range(len(a.dataset)):
             for u, v in zip(a.dataset[index], b.dataset[index]):
                 assert_close(v, u, rtol=1e-5)
+
+
+def test_differences_of_weather_are_refused(root):
+    with pytest.raises(ValueError, match="taxibj has no difference steps, windows.*strict, openstl and strict.selection"):
+        load("taxibj", root, "strict+windows+selection+steps")

@@ -19,6 +19,7 @@ from openstl_svq.host.builtin.datasets.dataset_constant import FULL_SIZES
 from openstl_svq.host.builtin.datasets.frames import ArrayFrames, FileFrames, channel_statistics
 from openstl_svq.host.builtin.datasets.times import segments
 from openstl_svq.host.builtin.datasets.windows import unbroken
+from openstl_svq.protocol import DIFFERENCES
 
 PARITY = json.loads((Path(__file__).parent / "parity" / "weather_windows.json").read_text())
 pytestmark = pytest.mark.filterwarnings("ignore:.* of the full dataset")
@@ -519,3 +520,58 @@ def test_openstl_gives_the_same_windows(parity_root, name):
         for index in range(0, len(a), 7):
             for u, v in zip(a[index], b[index]):
                 assert_close(v, u)
+
+
+# ---- one difference at a time ----
+
+def differing(loaders, others):
+    """Which of the loaders' properties differ."""
+    (_, validation, test), (_, other_validation, other_test) = (
+        [loader.dataset for loader in x] for x in (loaders, others))
+    return {name for name, differs in {
+        "selection": validation.target_times(0)[0].astype("datetime64[Y]")
+        != other_validation.target_times(0)[0].astype("datetime64[Y]"),
+        "statistics": abs(test[0][0].mean() - other_test[0][0].mean()) > 1,
+        "steps": not np.array_equal(np.diff(test.target_times(0)), np.diff(other_test.target_times(0))),
+        "windows": len(test) != len(other_test),
+    }.items() if differs}
+
+
+S6 = {"pre_seq_length": 2, "aft_seq_length": 2, "idx_in": [-5, 0], "idx_out": [1, 7], "step": 1}
+
+
+@pytest.fixture
+def three_years(tmp_path, monkeypatch):
+    for year in ("2015", "2016", "2017"):
+        times = hours(year, 40)
+        write(tmp_path, "t2m", times, ramp(times) * (int(year) - 2014))
+    monkeypatch.setitem(dataset_parameters, "weather_t2m_5_625", {**dataset_parameters["weather_t2m_5_625"], **S6})
+    return tmp_path
+
+
+def load_years(root, protocol):
+    spans = {f"{split}_time": [year, year] for split, year in (("train", "2015"), ("val", "2016"), ("test", "2017"))}
+    return load("weather_t2m_5_625", root, protocol, in_shape=[2, 1, 32, 64], **spans)
+
+
+@pytest.mark.parametrize("difference", DIFFERENCES)
+def test_each_difference_alone(three_years, difference):
+    found = differing(load_years(three_years, f"strict+{difference}"), load_years(three_years, "strict"))
+    # Windows that take more time are fewer.
+    assert found - ({"windows"} if difference == "steps" else set()) == {difference}
+
+
+def test_all_differences_are_openstl(three_years):
+    whole, parts = (load_years(three_years, p) for p in ("openstl", "strict+" + "+".join(DIFFERENCES)))
+    for one, other in zip(whole, parts):
+        assert len(one.dataset) == len(other.dataset) and np.array_equal(one.dataset.mean, other.dataset.mean)
+        for (x, y), (u, v) in zip(one.dataset, other.dataset):
+            assert torch.equal(x, u) and torch.equal(y, v)
+
+
+@pytest.mark.parametrize("protocol, message", [
+    ("strict+select", "unknown difference of a protocol 'select'.*Did you mean 'selection'"),
+    ("openstl+steps", "openstl has every difference already.*strict\\+steps"), ("strict+", "unknown difference")])
+def test_differences_that_cannot_be(three_years, protocol, message):
+    with pytest.raises(ValueError, match=message):
+        load_years(three_years, protocol)

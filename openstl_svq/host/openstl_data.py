@@ -6,6 +6,7 @@ import warnings
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from ..data.sample import SAMPLE_DATASETS, sample_root
+from ..protocol import OPENSTL, STRICT
 from .builtin import datasets as builtin
 from .builtin.datasets.utils import make_loaders
 
@@ -18,8 +19,9 @@ def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, dist
     """The loaders of a dataset's training, validation and test data.
 
     Args:
-        protocol: ``openstl``: OpenSTL's loaders, with what they do. ``strict``: the same data in both hosts, from the
-            built-in loaders; a dataset that only OpenSTL has keeps OpenSTL's, less the end of the training data.
+        protocol: ``openstl``: OpenSTL's loaders, with what they do. ``strict``, also with differences: the same data in
+            both hosts, from the built-in loaders; a dataset that only OpenSTL has keeps OpenSTL's, less the end of the
+            training data.
         val_fraction: share of the training data that the strict protocol then holds out for validation.
         dist: accepted as in OpenSTL; samplers for several processes are the data module's matter.
 
@@ -29,16 +31,19 @@ def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, dist
     """
     common = {"batch_size": batch_size, "val_batch_size": val_batch_size, "num_workers": num_workers,
               "drop_last": drop_last}
-    if dataname in (builtin.dataset_parameters if protocol == "strict" else OWN_DATASETS):
+    if dataname in (OWN_DATASETS if protocol == OPENSTL else builtin.dataset_parameters):
         return builtin.load_data(dataname, data_root=data_root, protocol=protocol, val_fraction=val_fraction,
                                  **common, **config)
+    if protocol not in (STRICT, OPENSTL):
+        raise ValueError(f"{dataname} is loaded by OpenSTL alone, which knows no single differences: --protocol {STRICT} or "
+                         f"{OPENSTL}.")
     if dataname in SAMPLE_DATASETS:
         data_root = sample_root(data_root)
     train, validation, test = _openstl_loaders(dataname, str(data_root), **common, **config)
     for loader in (train, test):
         if loader.dataset.mean is None:  # human: frames in [0, 1], left as they are
             loader.dataset.mean, loader.dataset.std = 0.0, 1.0
-    if protocol == "strict":
+    if protocol == STRICT:
         return make_loaders(*_hold_out_end(train.dataset, val_fraction), test.dataset, **common)
     return train, test if validation is None else validation, test
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
+from ..protocol import OPENSTL, differences
 from .forecaster import checked_steps
 from .inputs import open_series, show, windows_in
 from .outputs import PICTURES, Result, writer_for
@@ -62,7 +63,7 @@ def forecast_file(model, source, out, *, window: str = "last", steps: int | None
 
     starts = series.axis[windows[:, -1]]
     times = starts[:, None] + leads * series.unit  # (n, S)
-    protocol = hparams.get("protocol", "openstl")
+    protocol = hparams.get("protocol", OPENSTL)
     write(Result(out, forecasts(), series, starts, times, window == "all", fps, {
         "title": f"forecasts of {hparams.method}",
         "source": f"openstl_svq {__version__}, {hparams.method} trained on {hparams.dataname}, protocol {protocol}",
@@ -73,7 +74,7 @@ def forecast_file(model, source, out, *, window: str = "last", steps: int | None
 
 def _offsets(hparams, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Input frames and forecast frames of a window, counted from its last input frame."""
-    if hparams.get("protocol", "openstl") != "openstl" or not hparams.get("idx_in"):
+    if "steps" not in differences(hparams.get("protocol", OPENSTL)) or not hparams.get("idx_in"):
         return np.arange(1 - hparams.pre_seq_length, 1), np.arange(1, steps + 1)
     inputs, leads = np.asarray(hparams.idx_in), np.asarray(hparams.idx_out)
     if steps > len(leads):

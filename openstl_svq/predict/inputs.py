@@ -16,6 +16,7 @@ from ..host.builtin.datasets.dataloader_weather import GROUPS
 from ..host.builtin.datasets.frames import ArrayFrames, FileFrames, ImageFrames, read_image
 from ..host.builtin.datasets.sources import IMAGES, VIDEOS, Source, image_numbers, open_source
 from ..host.builtin.datasets.weather_files import NetCDFFrames, WeatherVariable, check_grid, frame_interval, open_netcdf
+from ..protocol import OPENSTL
 from .forecaster import UNCHECKED
 
 ARRAYS = (".npy", ".npz")
@@ -74,7 +75,7 @@ def _weather(hparams, source: Path, check_units: bool) -> Series:
     level = config.get("level", 1)
     variables = [WeatherVariable.of_files(_weather_files(source, name), name, level) for name in names]
     check_grid(variables, config["in_shape"], str(source))
-    if config.get("protocol") == "strict":
+    if config.get("protocol", OPENSTL) != OPENSTL:
         variables = [variable.ascending() for variable in variables]
     times = variables[0].times
     for variable in variables[1:]:

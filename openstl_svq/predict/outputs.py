@@ -83,8 +83,13 @@ def _write_netcdf(result: Result) -> None:
     init = {**clock, "standard_name": "forecast_reference_time", "long_name": "time of the last input frame"}
     axes = {"time": (minutes(result.times[0]), {**clock, "standard_name": "time"})}
     if result.many:
-        leads = minutes(result.times[0]) - minutes(result.starts[0])
-        lead = {"units": "minutes", "standard_name": "forecast_period", "dtype": "timedelta64[ns]"}  # dtype: for xarray
+        leads, lead = result.times[0] - result.starts[0], {"standard_name": "forecast_period"}
+        if leads.dtype == "m8[M]":  # as long as the calendar says, from each start on
+            leads = leads.astype(np.int64)
+            lead |= {"units": "months"}
+        else:
+            leads = leads // np.timedelta64(1, "m")
+            lead |= {"units": "minutes", "dtype": "timedelta64[ns]"}  # the dtype is for xarray
         axes = {"init_time": (minutes(result.starts), init), "lead_time": (leads, lead)}
     grid = result.series.grid
     with replacing(result.path) as part, netCDF4.Dataset(part, "w") as file:

@@ -2,7 +2,8 @@ import warnings
 
 import numpy as np
 
-from ....naming import choose, unknown
+from ....naming import unknown
+from ....protocol import OPENSTL, STRICT, differences
 from . import (
     dataloader_custom,
     dataloader_human,
@@ -15,7 +16,6 @@ from .dataset_constant import FULL_SIZES, dataset_parameters
 from .frames import ImageFormat
 from .utils import make_loaders
 
-PROTOCOLS = ("strict", "openstl")
 _LOADERS = {  # by the beginning of the name
     "weather": dataloader_weather,
     "taxibj": dataloader_taxibj,
@@ -35,7 +35,8 @@ def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, *, p
         data_root: folder that holds the datasets in OpenSTL's layouts.
         protocol: ``strict``: validation on the validation split, the training data's statistics everywhere.
             ``openstl``: OpenSTL's behaviour to the last index, to compare with published numbers; it validates on the
-            test set, and warns where the data are not the full dataset.
+            test set, and warns where the data are not the full dataset. ``strict+NAME+...``: some of the
+            :data:`~openstl_svq.protocol.DIFFERENCES` between the two.
         use_augment: augment the training data as OpenSTL does.
         drop_last: drop an incomplete last batch of validation and test.
         **config: a run's configuration, of which the loaders read the keys of the dataset's entry (``in_shape``,
@@ -48,15 +49,22 @@ def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, *, p
         ``(train, validation, test)`` loaders over :class:`~.windows.WindowDataset`.
 
     Raises:
-        ValueError: an unknown dataset or protocol; data that do not fit what is asked for.
+        ValueError: an unknown dataset or protocol; a difference that the dataset does not have; data that do not fit
+            what is asked for.
         FileNotFoundError: no data where they should lie.
     """
     if dataname not in dataset_parameters:
         raise ValueError(unknown("dataset", dataname, dataset_parameters))
-    choose("protocol", protocol, PROTOCOLS)
+    taken, loader = differences(protocol), _loader(dataname)
+    if loader is not dataloader_weather and protocol != OPENSTL:
+        if weather_alone := taken - {"selection"}:
+            raise ValueError(f"{dataname} has no difference {', '.join(sorted(weather_alone))} between the protocols: "
+                             f"{STRICT}, {OPENSTL} and {STRICT}+selection are what there is.")
+        # Where to validate is all that differs there.
+        protocol = OPENSTL if taken else STRICT
     config = {**dataset_parameters[dataname], **{k: v for k, v in config.items() if v is not None}}
-    splits = _loader(dataname).load_splits(dataname, data_root, config, protocol=protocol, use_augment=use_augment)
-    if protocol == "openstl":
+    splits = loader.load_splits(dataname, data_root, config, protocol=protocol, use_augment=use_augment)
+    if protocol == OPENSTL:
         warn_of_other_sizes(dataname, config, splits[0], splits[2])
     return make_loaders(*splits, batch_size=batch_size, val_batch_size=val_batch_size, num_workers=num_workers,
                         drop_last=drop_last)

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from ....data.netcdf import VARIABLES
-from ....data.sample import sample_root
+from ....data.sample import SAMPLE_DATASETS, sample_root
+from ....protocol import OPENSTL, STRICT, differences
 from .cache import at_hand, cached_statistics, fingerprint
 from .dataset_constant import dataset_parameters
 from .times import SPLITS, period, refuse_overlap, segments
@@ -24,7 +25,8 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     ``strict``: windows of consecutive steps, ``step`` hours apart (or as far as the files' own, if that is more), that
     cross no gap; every split normalised with the training split's statistics; latitudes ascending. ``openstl``: windows
     by position with ``idx_in`` and ``idx_out``, across gaps, without the last steps; every split normalised with its
-    own statistics; validation is the test split.
+    own statistics; validation is the test split; latitudes as they come. Between them, what
+    :func:`~openstl_svq.protocol.differences` says.
 
     Args:
         dataname: for messages, and for the resolution in its name.
@@ -43,67 +45,67 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     variables = [WeatherVariable.of_files(variable_files(folder, name), name, config.get("level", 1)) for name in names]
     check_grid(variables, config["in_shape"], dataname)
 
-    load = _strict if protocol == "strict" else _openstl
-    return load(dataname, folder, variables, config, {
+    taken = differences(protocol)
+    if "steps" not in taken:
+        _refuse_indices(dataname, config)
+    if protocol != OPENSTL:
+        refuse_overlap(config)
+        variables = [v.ascending() for v in variables]
+    described = {
         "data_name": list(names) if data_name == "mv" or not isinstance(data_name, str) else data_name,
         "units": variables[0].units if len({v.units for v in variables}) == 1 else None,
         "channels": [channel for v in variables for channel in v.described()],
-    }, CropAndFlip(0.96) if use_augment else None)
+        "lat": variables[0].lat, "lon": variables[0].lon,
+    }
+    datasets, training = [], None
+    for split in SPLITS if "selection" not in taken else ("train_time", "test_time"):
+        times, anchors, idx_in, idx_out = _windows(variables, config, split, taken, dataname)
+        frames = _read(folder, variables, times, dataname, split)
+        own = _statistics(frames, variables, split) if training is None or "statistics" in taken else training
+        training = training or own
+        # What is exposed brings predictions back to their unit; OpenSTL exposes the training split's for one variable.
+        mean, std = own if isinstance(described["data_name"], list) else training
+        datasets.append(WindowDataset(
+            frames, anchors, idx_in, idx_out, mean=mean, std=std, normalise=own, times=times,
+            split=np.arange(len(times)), augment=CropAndFlip(0.96) if use_augment and split == "train_time" else None,
+            **described))
+    return [datasets[0], datasets[1], datasets[-1]]
 
 
-def _strict(dataname, folder, variables, config, described, augment):
-    for key in ("idx_in", "idx_out"):
-        if config.get(key) != dataset_parameters[dataname].get(key):
-            raise ValueError(f"{key} is read with protocol openstl only; strict windows are "
-                             f"{config['pre_seq_length']} steps in and {config['aft_seq_length']} out, one after the "
-                             "other.")
-    refuse_overlap(config)
-    variables = [v.ascending() for v in variables]
+def _windows(variables, config, split, taken, dataname):
+    """Times of a split's frames; anchors and offsets of its windows."""
     idx_in = np.arange(1 - config["pre_seq_length"], 1)
     idx_out = np.arange(1, config["aft_seq_length"] + 1)
-    datasets, statistics = [], None
-    for split in SPLITS:
+    if "steps" in taken:
+        idx_in, idx_out = (np.asarray(config.get(key) or given) for key, given in (("idx_in", idx_in),
+                                                                                   ("idx_out", idx_out)))
+    if "windows" in taken:
+        times = _times_within(variables, config[split], split)[:-1:config.get("step", 1)]
+        anchors = np.arange(-idx_in[0], len(times) - idx_out[-1] - 1)
+    else:
         times = _times_within(variables, config[split], split, complete=True)
         spacing = frame_interval(times, config.get("step", 1), dataname)
         times = times[(times - times[0]) % spacing == np.timedelta64(0)]
         anchors = unbroken(segments(times, spacing), idx_in, idx_out)
-        if not len(anchors):
-            raise ValueError(f"{dataname}: {split} {config[split]} has {len(times)} steps of "
-                             f"{spacing.astype(int) // 60:g} h and no {len(idx_in)} + {len(idx_out)} of them in a row, "
-                             "which one window needs. Give more time, or a shorter pre_seq_length and aft_seq_length.")
-        frames = _read(folder, variables, times, dataname, split)
-        statistics = statistics or _statistics(frames, variables, split)
-        datasets.append(WindowDataset(
-            frames, anchors, idx_in, idx_out, mean=statistics[0], std=statistics[1], times=times,
-            split=np.arange(len(times)), lat=variables[0].lat, lon=variables[0].lon,
-            augment=augment if split == "train_time" else None, **described))
-    return datasets
+    if not len(anchors):
+        hours = np.diff(times[:2]).astype(float).sum() / 60
+        more = f" (over {idx_out[-1] - idx_in[0] + 2} steps with indices {idx_in} -> {idx_out})" if "steps" in taken else ""
+        raise ValueError(f"{dataname}: {split} {config[split]} has {len(times)} steps of {hours:g} h and no {len(idx_in)} + "
+                         f"{len(idx_out)} of them in a row, which one window needs{more}. Give more time, or a shorter "
+                         "pre_seq_length and aft_seq_length.")
+    return times, anchors, idx_in, idx_out
 
 
-def _openstl(dataname, folder, variables, config, described, augment):
-    idx_in = np.asarray(config.get("idx_in") or range(1 - config["pre_seq_length"], 1))
-    idx_out = np.asarray(config.get("idx_out") or range(1, config["aft_seq_length"] + 1))
-    datasets, training = [], None
-    for split in ("train_time", "test_time"):
-        times = _times_within(variables, config[split], split)[:-1:config.get("step", 1)]
-        anchors = np.arange(-idx_in[0], len(times) - idx_out[-1] - 1)
-        if not len(anchors):
-            raise ValueError(f"{dataname}: {split} {config[split]} leaves {len(times)} steps, and one window of "
-                             f"OpenSTL's needs {idx_out[-1] - idx_in[0] + 2}. Give more time.")
-        frames = _read(folder, variables, times, dataname, split)
-        own = _statistics(frames, variables, split)
-        training = training or own
-        # Predictions are brought back to their unit with what is exposed.
-        mean, std = own if isinstance(described["data_name"], list) else training
-        datasets.append(WindowDataset(
-            frames, anchors, idx_in, idx_out, mean=mean, std=std, normalise=own, times=times,
-            split=np.arange(len(times)), lat=variables[0].lat, lon=variables[0].lon,
-            augment=augment if split == "train_time" else None, **described))
-    return datasets[0], datasets[1], datasets[1]
+def _refuse_indices(dataname, config):
+    for key in ("idx_in", "idx_out"):
+        if config.get(key) != dataset_parameters[dataname].get(key):
+            raise ValueError(f"{key} is read with protocol {OPENSTL} only; {STRICT} windows are "
+                             f"{config['pre_seq_length']} steps in and {config['aft_seq_length']} out, one after the "
+                             "other.")
 
 
 def _weather_folder(dataname, data_root, names):
-    root = sample_root(data_root) if dataname == "weather_sample" else Path(data_root)
+    root = sample_root(data_root) if dataname in SAMPLE_DATASETS else Path(data_root)
     resolution = next((r for r in _RESOLUTIONS if r in dataname), _RESOLUTIONS[0])
     named = root / f"weather_{resolution}deg"
     folder = named if named.is_dir() else root / "weather"
