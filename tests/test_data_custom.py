@@ -170,6 +170,18 @@ def test_images_come_in_the_order_of_their_numbers_and_none_is_missing_in_a_wind
     assert len(train) == 10 - 4 + 10 - 4
 
 
+def test_images_of_several_modes_and_damaged_ones(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 12, 3), dtype=np.uint8)
+    save_images(tmp_path / "a", images, range(40))
+    Image.fromarray(images[3]).quantize(96).save(tmp_path / "a" / "3.png")  # a colour for each of 8 x 12 pixels
+    train = load(tmp_path / "a", (3, 3, 8, 12))[0]
+    assert_close(train[0][1][0], (images[3].transpose(2, 0, 1) / 255).astype(np.float32), atol=0.05)
+    path = tmp_path / "a" / "30.png"
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError, match="the image .*30.png cannot be read"):
+        load(tmp_path / "a", (3, 3, 8, 12))
+
+
 def films(folder, count=3, frames=9):
     """Grey films that brighten, each from a level of its own."""
     imageio = pytest.importorskip("imageio.v3")

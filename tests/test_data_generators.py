@@ -16,6 +16,8 @@ from openstl_svq.data.netcdf import WEATHERBENCH_GRID
 from openstl_svq.data.sample import sample_root
 from openstl_svq.host.builtin.datasets import load_data
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* of the full dataset")
+
 GAUSSIAN = np.degrees(np.arcsin(np.polynomial.legendre.leggauss(32)[0]))
 
 

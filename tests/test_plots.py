@@ -1,11 +1,8 @@
 """Pictures: what is drawn on which scale, which frames, whole files, bad input."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
-from matplotlib.figure import Figure
 
 from openstl_svq.analysis import plots
 from openstl_svq.analysis.plots import plot_forecast

@@ -477,6 +477,10 @@ def test_custom_months_follow_each_other_though_they_differ_in_length(tmp_path):
     call("predict", tmp_path / "m.ckpt", tmp_path / "h.nc", "-o", tmp_path / "start.nc", "--start", "2000-02")
     with xr.open_dataset(tmp_path / "start.nc") as out:
         assert_close(out["h"].values, model.predict(values[1:5, None])[:, 0], rtol=1e-5)
+    call("predict", tmp_path / "m.ckpt", tmp_path / "h.nc", "-o", tmp_path / "all.nc", "--all")
+    with xr.open_dataset(tmp_path / "all.nc") as out:
+        assert out["lead_time"].values.tolist() == [1, 2, 3, 4] and out["lead_time"].attrs["units"] == "months"
+        assert out["init_time"].values.astype("M8[D]").astype(str).tolist()[:2] == ["2000-04-01", "2000-05-01"]
     data.isel(time=[0, 1, 2, 3, 4, 5, 7, 8]).to_netcdf(tmp_path / "gap.nc")
     assert "4 frames 1 months apart are needed" in fails(
         tmp_path / "m.ckpt", tmp_path / "gap.nc", "-o", tmp_path / "x.nc")

@@ -27,7 +27,7 @@ class EpochSampler(DistributedSampler):
 
 
 class ShardSampler(Sampler):
-    """Every ``world_size``-th sample from ``rank`` on, in order: each sample once, none repeated to even out the shards."""
+    """Every ``num_replicas``-th sample from ``rank`` on, in order: each once, none repeated to even out the shards."""
 
     def __init__(self, size: int, *, num_replicas: int, rank: int):
         self.indices = range(rank, size, num_replicas)
@@ -68,8 +68,8 @@ class ForecastData(BaseDataModule):
         for split, loader in zip(("training", "validation", "test"), (train_loader, valid_loader, test_loader)):
             if not len(loader):
                 raise ValueError(
-                    f"the {split} data of {config['dataname']} make no batch: {len(loader.dataset)} samples, batch size "
-                    f"{loader.batch_size}{', incomplete batches dropped' if loader.drop_last else ''}. "
+                    f"the {split} data of {config['dataname']} make no batch: {len(loader.dataset)} samples, batch "
+                    f"size {loader.batch_size}{', incomplete batches dropped' if loader.drop_last else ''}. "
                     "Lower the batch size or give more data.")
         # Plain tensors: they become part of every checkpoint.
         self.test_mean, self.test_std = (torch.as_tensor(np.asarray(v, dtype=np.float64))
@@ -157,7 +157,9 @@ class ForecastData(BaseDataModule):
 
 def _rebuild(loader: DataLoader, dataset: Dataset, sampler: Sampler, persistent: bool, generator=None) -> DataLoader:
     """``loader`` with another dataset and sampler."""
-    workers = {"prefetch_factor": loader.prefetch_factor, "persistent_workers": persistent} if loader.num_workers else {}
+    workers = {}
+    if loader.num_workers:
+        workers = {"prefetch_factor": loader.prefetch_factor, "persistent_workers": persistent}
     return DataLoader(dataset, batch_size=loader.batch_size, sampler=sampler, num_workers=loader.num_workers,
                       collate_fn=loader.collate_fn, pin_memory=loader.pin_memory, drop_last=loader.drop_last,
                       worker_init_fn=loader.worker_init_fn, generator=generator, **workers)

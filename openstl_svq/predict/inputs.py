@@ -64,8 +64,8 @@ def open_series(hparams, source: Path, *, stride: int | None, check_units: bool)
         return _array(hparams, source, stride)
     if source.is_dir() or source.suffix.lower() in VIDEOS:
         return _video(hparams, source, stride)
-    raise ValueError(f"{source}: this model was trained on {hparams.dataname}; give .npy, .npz, a folder of images or a "
-                     "video.")
+    raise ValueError(f"{source}: this model was trained on {hparams.dataname}; give .npy, .npz, a folder of images or "
+                     "a video.")
 
 
 def _weather(hparams, source: Path, check_units: bool) -> Series:

@@ -1,6 +1,7 @@
 """Where frames come from: one small interface, so that windows over them need no copy per dataset."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,10 +118,22 @@ def read_image(file) -> np.ndarray:
     Raises:
         ValueError: there is no such file, or it is damaged.
     """
+    with _opened(file) as image:
+        return np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
+
+
+def image_shape(file) -> tuple[int, int, int]:
+    """``(H, W, C)`` of what :func:`read_image` gives (C is 1 of grey), from the beginning of the file."""
+    with _opened(file) as image:
+        return image.height, image.width, 1 if image.mode == "L" else 3
+
+
+@contextmanager
+def _opened(file):
     from PIL import Image
     try:
         with Image.open(file) as image:
-            return np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
+            yield image
     except (OSError, SyntaxError) as error:  # PIL raises SyntaxError for some broken files
         raise ValueError(f"the image {file} cannot be read ({error}): it is missing or damaged; fetch it again."
                          ) from error

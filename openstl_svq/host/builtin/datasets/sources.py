@@ -9,7 +9,7 @@ import numpy as np
 
 from ....naming import choose
 from .cache import at_hand, cached_file, fingerprint
-from .frames import ArrayFrames, FileFrames, from_images, read_image
+from .frames import ArrayFrames, FileFrames, from_images, image_shape, read_image
 
 IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
 VIDEOS = (".avi", ".gif", ".mkv", ".mov", ".mp4", ".webm")
@@ -220,7 +220,7 @@ def _from_folder(path, keep_counts) -> Source:
 
 def _from_images(files) -> Source:
     files = sorted(files, key=lambda p: (str(p.parent), _natural(p.stem)))
-    shape = _one_shape(files, [_image(p).shape for p in files])
+    shape = _one_shape(files, [image_shape(p) for p in files])
     video = np.unique([str(p.parent) for p in files], return_inverse=True)[1]
     named = image_numbers(files)
     # Dates, for one, have a beginning of their own for each month: no frame is missing where it changes.
