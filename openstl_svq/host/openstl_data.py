@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from ..data.sample import SAMPLE_DATASETS, sample_root
 from ..protocol import OPENSTL, STRICT
 from .builtin import datasets as builtin
+from .builtin.datasets.dataloader import warn_of_other_sizes
 from .builtin.datasets.utils import make_loaders
 
 # Of this package alone: OpenSTL has no loader that would take them.
@@ -43,6 +44,8 @@ def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, dist
     for loader in (train, test):
         if loader.dataset.mean is None:  # human: frames in [0, 1], left as they are
             loader.dataset.mean, loader.dataset.std = 0.0, 1.0
+    if protocol == OPENSTL:
+        warn_of_other_sizes(dataname, config, train.dataset, test.dataset)
     if protocol == STRICT:
         return make_loaders(*_hold_out_end(train.dataset, val_fraction), test.dataset, **common)
     return train, test if validation is None else validation, test
