@@ -42,7 +42,7 @@ setup(
         "matplotlib>=3.8",
         "tensorboard>=2.15",
         "tqdm>=4.65",
-        "vector-quantize-pytorch>=1.18",
+        "vector-quantize-pytorch>=1.28",
     ],
     extras_require={"test": test, "video": video, "zarr": zarr,
                     "gcm": ['jcm>=3.0,<4; python_version >= "3.11"'], "openstl": [f"openstl @ {OPENSTL}"]},
