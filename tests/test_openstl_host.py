@@ -306,7 +306,7 @@ def test_own_data_that_openstl_has_no_loader_for(openstl, tmp_path):
     for loader in load_data("custom", 2, 2, 0, str(tmp_path / "frames.npy"), protocol="strict", **entry):
         x, y = loader.dataset[0]
         assert x.shape == y.shape == (2, 1, 8, 8)
-    with pytest.raises(ValueError, match="--protocol strict"):
+    with pytest.raises(ValueError, match="set protocol to strict"):
         load_data("custom", 2, 2, 0, str(tmp_path / "frames.npy"), protocol="openstl", **entry)
 
 

@@ -26,6 +26,7 @@ class ForecastMethod:
         super().__init__(**args)
         self._log_hyperparams = False  # config.py in the run folder has them; TensorBoard cannot take the statistics
         self.criterion = LOSSES[choose("loss", args.get("loss") or "mse", LOSSES)]()
+        self.criterion.register_forward_hook(self._note_that_the_loss_was_used)
         self.noise_ratio = check_noise_ratio(args.get("noise_ratio") or 0.0)
         self.test_scores: dict[str, ForecastMetrics] = {}
 
@@ -57,11 +58,6 @@ class ForecastMethod:
         schedulers = self.lr_schedulers() or []
         return schedulers if isinstance(schedulers, list) else [schedulers]
 
-    def on_train_start(self):
-        super().on_train_start()
-        self._loss_was_used = False
-        self.criterion.register_forward_hook(self._note_that_the_loss_was_used)
-
     def _note_that_the_loss_was_used(self, *_):
         self._loss_was_used = True
 
@@ -69,10 +65,11 @@ class ForecastMethod:
         batch_x, batch_y = batch
         if self.noise_ratio:
             batch_x = add_noise(batch_x, self.noise_ratio)
+        self._loss_was_used = False
         loss = super().training_step((batch_x, batch_y), batch_idx)
-        if not self._loss_was_used and self.hparams.loss != "mse":
-            raise ValueError(f"{self.hparams.method} computes its training loss itself, so --loss {self.hparams.loss} has no "
-                             "effect on it: leave --loss out.")
+        if not self._loss_was_used and not isinstance(self.criterion, nn.MSELoss):
+            raise ValueError(f"{self.hparams.method} computes its training loss itself, so --loss {self.hparams.loss} "
+                             "has no effect on it: leave --loss out.")
         if loss.device.type == "cpu" or batch_idx % _FINITE_CHECK_INTERVAL == 0:
             self._check_finite("training loss", loss)
         return loss
