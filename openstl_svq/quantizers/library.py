@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..naming import unknown
 from .base import Quantizer, QuantizerOutput, from_tokens, full_precision, zero_loss
 from .checks import check_number, check_positive, check_settings
-from .memory import require_memory
+from .memory import default_device, require_memory
 from .usage import index_usage
 
 PACKAGE = "vector-quantize-pytorch"
@@ -266,7 +266,7 @@ def _require_codebook_memory(name, dim, settings):
         width = size.bit_length() if "LFQ" in chain else 2 * (settings.get("codebook_dim") or dim)
     else:
         return
-    require_memory(4 * width, size, torch.get_default_device(), f"a codebook of {name}", what, remedy)
+    require_memory(4 * width, size, default_device(), f"a codebook of {name}", what, remedy)
 
 
 def _bytes_per_token_and_code(name, settings):

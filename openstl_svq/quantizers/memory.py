@@ -47,6 +47,11 @@ def available_memory(device):
     return system if container is None else min(system, container)
 
 
+def default_device() -> torch.device:
+    """Where new tensors go (torch.get_default_device does not see ``with torch.device(...)`` in torch 2.4)."""
+    return torch.empty(0).device
+
+
 def require_memory(per_unit, units, device, what, unit, remedy):
     """Raises TooLargeForMemory if `per_unit * units` bytes cannot fit on `device`; names the largest number that can.
 

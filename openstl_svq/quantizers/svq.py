@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from .base import (Quantizer, QuantizerOutput, at_least_float32, from_tokens, full_precision, to_tokens, zero_loss)
 from .checks import check_bool, check_choice, check_positive
-from .memory import require_memory
+from .memory import default_device, require_memory
 from .registry import register_quantizer
 from .usage import weight_usage
 
@@ -99,7 +99,7 @@ class SVQ(Quantizer):
         self.form = check_choice("form", form, FORMS)
         features = self.dim if self.hidden_dim is None else self.hidden_dim
         require_memory((self.dim + features + 1) * torch.finfo(torch.get_default_dtype()).bits // 8,
-                       self.codebook_size, torch.get_default_device(), "a codebook with its projection",
+                       self.codebook_size, default_device(), "a codebook with its projection",
                        "codebook_size", "Use a smaller codebook.")
 
         self.proj_in = None if self.hidden_dim is None else nn.Linear(self.dim, self.hidden_dim)

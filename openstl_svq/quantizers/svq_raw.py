@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from .base import Quantizer, QuantizerOutput, at_least_float32, from_tokens, full_precision, to_tokens
 from .checks import check_bool, check_choice, check_number, check_positive
-from .memory import require_memory
+from .memory import default_device, require_memory
 from .registry import register_quantizer
 from .sparse_coding import objective, shrink, step_size
 from .svq import CODEBOOK_INITS
@@ -49,7 +49,7 @@ class SVQRaw(Quantizer):
         self.aux_loss_weight = check_number("aux_loss_weight", aux_loss_weight)
         self.init = check_choice("init", init, CODEBOOK_INITS)
         require_memory((self.codebook_size + 2 * self.dim + 1) * torch.finfo(torch.get_default_dtype()).bits // 8,
-                       self.codebook_size, torch.get_default_device(), "the N x N matrix of svq_raw", "codebook_size",
+                       self.codebook_size, default_device(), "the N x N matrix of svq_raw", "codebook_size",
                        "Use a smaller codebook, or the quantizer svq.")
 
         self.codebook = nn.Parameter(torch.empty(self.codebook_size, self.dim))
