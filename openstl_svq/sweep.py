@@ -404,8 +404,7 @@ def _difference(metric: str, values: list[float]) -> dict:
 
 
 def _summary(rows, axes, metrics, baseline) -> Table:
-    several = [axis for axis in axes if len({str(row[axis]) for row in rows}) > 1] or axes
-    columns = {axis: axis for axis in several} | {"runs": "runs"}
+    columns = {axis: axis for axis in _several(axes, rows)} | {"runs": "runs"}
     for metric in metrics:
         columns[f"{metric}_text"] = metric
         if baseline:
@@ -434,9 +433,14 @@ def _with_interval(row: dict, key: str, form: str) -> str | None:
 
 def draw_curves(runs: Sequence[Run], folder: Path, axes: Iterable[str]) -> None:
     """``curves.png``: what the runs logged while they trained, a colour for each cell over its seeds."""
-    groups = _groups(runs, [axis for axis in axes if axis != "seed"])
+    groups = _groups(runs, _several([axis for axis in axes if axis != "seed"], [run.settings for run in runs]))
     plot_comparison(folder / "curves.png", {
         ", ".join(map(str, key)) or "runs": [folder / run.name for run in members] for key, members in groups.items()})
+
+
+def _several(axes: Sequence[str], rows: Sequence[dict]) -> list[str]:
+    """The axes with more than one value, or all if there is none."""
+    return [axis for axis in axes if len({str(row[axis]) for row in rows}) > 1] or list(axes)
 
 
 def write_tables(folder: Path, runs_: Table, summary: Table) -> None:

@@ -314,3 +314,11 @@ def test_command_line_dry_run(tmp_path):
     assert len(lines) == 5 and lines[4] == f"4 runs, 0 finished, in {tmp_path}/sweep"
     assert lines[3].startswith("new ") and "--epoch 3" in lines[3] and "seed=1" in lines[3]
     assert not any(tmp_path.iterdir()), "a dry run writes nothing"
+
+
+def test_curves_are_named_by_what_differs(place, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(sweep, "plot_comparison", lambda path, groups: drawn.update(groups))
+    runs, _ = place.plan(model_type=["gSTA"], quantizer=["none", "svq"], seed=[0, 1])
+    sweep.draw_curves(runs, place.folder, ["model_type", "quantizer", "seed"])
+    assert {name: len(folders) for name, folders in drawn.items()} == {"none": 2, "svq": 2}
