@@ -32,6 +32,7 @@ setup(
         "timm>=1.0.9",
         "fvcore>=0.1.5",
         "numpy>=1.26",
+        'numba>=0.60; python_version < "3.15"',  # without it SSIM is computed in torch, ten times slower
         "pandas>=2.1",
         "xarray>=2024.1",
         "netCDF4>=1.6.5",

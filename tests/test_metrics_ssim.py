@@ -1,5 +1,7 @@
 """SSIM of stacks of frames: scikit-image's numbers, and what must hold for any frames."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,17 @@ from skimage.metrics import structural_similarity as by_frame
 from openstl_svq.metrics import ssim, structural_similarity
 
 quick = settings(max_examples=15, deadline=None, derandomize=True)
+compiled_only = pytest.mark.parametrize("form", ["compiled"], indirect=True)
+
+
+@pytest.fixture(params=["compiled", "torch"], autouse=True)
+def form(request, monkeypatch):
+    """Both forms on the CPU, whatever the machine has."""
+    if request.param == "torch":
+        monkeypatch.setattr(structural_similarity, "_compiled", lambda: None)
+    elif structural_similarity._compiled() is None:
+        pytest.skip("numba is not installed")
+    return request.param
 
 
 def frames(*shape, seed=0, dtype=torch.float32, noise=0.2):
@@ -59,14 +72,54 @@ def test_one_of_itself_and_symmetric(height, width, channels, seed):
     assert_close(ssim(pred.transpose(-1, -2), true.transpose(-1, -2)), ssim(pred, true))
 
 
-@quick
-@given(st.integers(1, 400))
-def test_any_number_of_planes_at_a_time(cached):
+@pytest.mark.parametrize("pixels", [1, 100, 400])
+def test_any_number_of_planes_at_a_time(pixels, monkeypatch):
     pred, true = frames(5, 2, 9, 8, dtype=torch.float64)
     whole = ssim(pred, true)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(structural_similarity, "_CACHED", cached)
-        assert_close(ssim(pred, true), whole)
+    monkeypatch.setattr(structural_similarity, "_BATCHED", pixels)
+    monkeypatch.setattr(structural_similarity, "_THREADED", pixels)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    assert_close(ssim(pred, true), whole)
+    assert_close(ssim(pred[:1, :1], true[:1, :1]), by_scikit_image(pred[:1, :1], true[:1, :1]))
+
+
+def test_nan_stays_in_its_frame():
+    pred, true = frames(3, 1, 16, 16)
+    scores = ssim(pred, true)
+    pred[1, 0, 5, 5] = float("nan")
+    assert_close(ssim(pred, true)[::2], scores[::2])
+    assert ssim(pred, true)[1].isnan()
+
+
+def test_no_frames_and_views():
+    assert ssim(torch.zeros(0, 3, 1, 8, 8), torch.zeros(0, 3, 1, 8, 8)).shape == (0, 3)
+    pred, true = (x.transpose(-1, -2)[..., ::2] for x in frames(2, 2, 32, 24))
+    assert_close(ssim(pred, true), by_scikit_image(pred, true), rtol=1e-5)
+
+
+@compiled_only
+def test_nowhere_to_keep_the_compiled_code(monkeypatch):
+    import numba
+    compiled, asked = numba.njit, []
+
+    def njit(cache=False, **options):
+        asked.append(cache)
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return compiled(**options)
+
+    monkeypatch.setattr(numba, "njit", njit)
+    pred, true = frames(2, 1, 8, 8)
+    kernel = structural_similarity._compiled.__wrapped__()
+    monkeypatch.setattr(structural_similarity, "_compiled", lambda: kernel)
+    assert_close(ssim(pred, true), by_scikit_image(pred, true), rtol=1e-5)
+    assert asked == [True, False]
+
+
+@compiled_only
+def test_without_numba(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert structural_similarity._compiled.__wrapped__() is None
 
 
 def test_inputs_stay_and_low_precision_is_computed_in_float32():

@@ -1,11 +1,16 @@
 """Structural similarity of stacks of frames."""
 
+import functools
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 import torch
 from torch import Tensor
 
 WINDOW = 7
-_CACHED = 2**17  # pixels at a time on a CPU: enough to hide the cost of a call, few enough for its cache
-_BATCHED = 2**22  # on a GPU
+_AREA = WINDOW**2
+_BATCHED = 2**22  # pixels at a time of the form in torch, which holds some ten maps of them
+_THREADED = 2**18  # pixels that are worth a thread, which takes half a millisecond to wake
 
 
 @torch.no_grad()
@@ -17,15 +22,17 @@ def ssim(pred: Tensor, true: Tensor, *, data_range: float = 2.0) -> Tensor:
 
     over uniform 7 x 7 windows that lie inside the frame, with sample covariances, :math:`c_i = (k_i R)^2`,
     k = (0.01, 0.03): equal to scikit-image's ``structural_similarity(..., channel_axis, data_range)`` on each frame.
+    On a CPU compiled by numba, in double precision and with torch's number of threads; elsewhere, and where numba has
+    no release for the Python at hand, in torch.
 
     Args:
-        pred, true: ``(..., C, H, W)``. float32 and float64 are computed as such, all else in float32. Values far
-            outside the data range (temperatures in kelvin) want float64.
+        pred, true: ``(..., C, H, W)``. In torch float32 and float64 are computed as such, all else in float32. Values
+            far outside the data range (temperatures in kelvin) want float64.
         data_range: R. OpenSTL gives none, for which scikit-image took 2 for floating-point images of any range; so 2
             is the value of all published numbers, also for frames in [0, 1].
 
     Returns:
-        Tensor ``(...)``: the mean over channels and positions.
+        Tensor ``(...)``: the mean over channels and positions, in the precision of the arguments.
 
     Raises:
         ValueError: the shapes differ, or a frame is smaller than the window.
@@ -35,71 +42,99 @@ def ssim(pred: Tensor, true: Tensor, *, data_range: float = 2.0) -> Tensor:
     if pred.ndim < 3 or min(pred.shape[-2:]) < WINDOW:
         raise ValueError(f"ssim takes (..., C, H, W) with H, W >= {WINDOW}, its window; got {tuple(pred.shape)}.")
     dtype = torch.float64 if torch.float64 in (pred.dtype, true.dtype) else torch.float32
-    height, width = pred.shape[-2:]
-    planes_p, planes_t = (x.reshape(-1, height, width).to(dtype) for x in (pred, true))
-    count = max(1, (_CACHED if pred.device.type == "cpu" else _BATCHED) // (height * width))
-    # Memory from the operating system costs more than the arithmetic: one allocation for all chunks.
-    work = torch.empty(8 * min(count, len(planes_p)) * height * width, dtype=dtype, device=pred.device)
-    scores = torch.cat([_chunk(p, t, data_range, work) for p, t in zip(planes_p.split(count), planes_t.split(count))])
-    return scores.view(pred.shape[:-2]).mean(-1)
+    planes_p, planes_t = (x.detach().reshape(-1, *x.shape[-2:]).to(dtype) for x in (pred, true))
+    # Windows are summed, not averaged, and covariances are 49 * 48 times the sample's; so are the constants.
+    c1 = _AREA**2 * (0.01 * data_range) ** 2
+    c2 = _AREA * (_AREA - 1) * (0.03 * data_range) ** 2
+    kernel = _compiled() if pred.device.type == "cpu" else None
+    scores = _in_torch(planes_p, planes_t, c1, c2) if kernel is None else _in_threads(kernel, planes_p, planes_t, c1, c2)
+    return scores.to(dtype).view(pred.shape[:-2]).mean(-1)
 
 
-def _chunk(pred: Tensor, true: Tensor, data_range: float, work: Tensor) -> Tensor:
-    """SSIM of planes ``(n, H, W)`` -> ``(n,)``.
-
-    Works on sum and difference of the frames, s = p + t and d = p - t, since 2 mu_p mu_t and mu_p^2 + mu_t^2 are
-    (mu_s^2 -+ mu_d^2) / 2, and likewise for the covariances. With M_s = mu_s^2 + 2 c_1, M_d = mu_d^2, and V_s, V_d the
-    same of the variances with 2 c_2, SSIM = (M_s - M_d) (V_s - V_d) / ((M_s + M_d) (V_s + V_d)), which is
-    1 - 2 v / (u + v) with u = M_s V_s + M_d V_d, v = M_s V_d + M_d V_s. Windows are summed here, not averaged, so M
-    and V come 49^2 times as large; V in addition 48/49 times, for the sample covariance.
-    """
-    n, height, width = pred.shape
-    area = WINDOW**2
-    c1 = 2 * area**2 * (0.01 * data_range) ** 2
-    c2 = 2 * area * (area - 1) * (0.03 * data_range) ** 2
-    maps, spare = work[:8 * pred.numel()].view(2, 4, height, n * width)  # a row holds that row of all planes
-    s, d, ss, dd = maps
-    for combine, out in ((torch.add, s), (torch.sub, d)):
-        combine(pred.transpose(0, 1), true.transpose(0, 1), out=out.view(height, n, width))
-    torch.addcmul(s.new_tensor((c1 + c2) / area**2), s, s, out=ss)
-    torch.mul(d, d, out=dd)
-
-    sums = _sum_rows(maps, spare).flatten(1)  # (4, (H-6)*n*W)
-    spare = maps.flatten(1)[:, :sums.shape[1]]
-    _sum_columns(sums, spare)
-    s, d, ss, dd = sums
-    torch.addcmul(s.new_tensor(c1), s, s, out=s)
-    torch.mul(d, d, out=d)
-    torch.sub(sums[:2], sums[2:], alpha=area, out=sums[2:])  # minus V
-    u = torch.mul(s, ss, out=spare[0]).addcmul_(d, dd)
-    v = torch.mul(s, dd, out=spare[1]).addcmul_(d, ss)
-    loss = torch.div(v, u.add_(v), out=v).view(-1, n, width)
-    return 1 - 2 * loss[..., WINDOW - 1:].mean((0, 2))
+def _in_torch(pred: Tensor, true: Tensor, c1: float, c2: float) -> Tensor:
+    """SSIM of planes ``(n, H, W)`` -> ``(n,)``."""
+    scores = []
+    count = max(1, _BATCHED // (pred.shape[-2] * pred.shape[-1]))
+    for p, t in zip(pred.split(count), true.split(count)):
+        sum_p, sum_t, squares, products = map(_window_sums, (p, t, p * p + t * t, p * t))
+        mean_products, mean_squares = 2 * sum_p * sum_t, sum_p**2 + sum_t**2
+        similarity = (mean_products + c1) * (2 * _AREA * products - mean_products + c2)
+        similarity /= (mean_squares + c1) * (_AREA * squares - mean_squares + c2)
+        scores.append(similarity.mean((-2, -1)))
+    return torch.cat(scores)
 
 
-def _sum_rows(x: Tensor, spare: Tensor) -> Tensor:
-    """Sums of seven rows: ``(4, H, L)`` -> ``(4, H-6, L)`` in ``spare``, those that start at an odd row first.
-
-    Two neighbours share six of their rows, and these are three pairs: two and a half additions for each instead of six.
-    """
-    rows = x.shape[1] - WINDOW + 1
-    odd = rows // 2
-    even = rows - odd
-    pairs = torch.add(x[:, 1::2][:, :even + 2], x[:, 2::2], out=spare[:, :even + 2])
-    six = torch.add(pairs[:, :even], pairs[:, 1:even + 1], out=spare[:, even + 2:2 * even + 2])
-    six += pairs[:, 2:]
-    torch.add(six[:, :odd], x[:, WINDOW::2], out=spare[:, even + 2 - odd:even + 2])
-    six += x[:, :rows:2]
-    return spare[:, even + 2 - odd:2 * even + 2]
+def _window_sums(x: Tensor) -> Tensor:
+    """``(n, H, W) -> (n, H-6, W-6)``. Shifted sums: pooling takes ten times as long on a CPU."""
+    for dim in (-2, -1):
+        count = x.shape[dim] - WINDOW + 1
+        sums = x.narrow(dim, 0, count).clone()
+        for first in range(1, WINDOW):
+            sums += x.narrow(dim, first, count)
+        x = sums
+    return x
 
 
-def _sum_columns(x: Tensor, spare: Tensor):
-    """``x[:, i + 6] = x[:, i] + ... + x[:, i + 6]`` of ``(4, length)``, in place, by pairs.
+def _in_threads(kernel, pred: Tensor, true: Tensor, c1: float, c2: float) -> Tensor:
+    """The same by the compiled loop."""
+    threads = min(torch.get_num_threads(), 1 + pred.numel() // _THREADED, max(1, len(pred)))
+    scores = np.empty(len(pred))
+    own, *others = zip(*(np.array_split(x, threads) for x in (pred.contiguous().numpy(), true.contiguous().numpy(),
+                                                              scores)))
+    with ThreadPoolExecutor(threads) as pool:  # starts a thread for each task, so none where there are no others
+        tasks = [pool.submit(kernel, *part, c1, c2) for part in others]
+        kernel(*own, c1, c2)  # here: a sleeping core takes longer to wake than this one to work
+        for task in tasks:
+            task.result()
+    return torch.from_numpy(scores)
 
-    The first six columns of a row get sums that hold the end of the row before; the caller drops them.
-    """
-    length = x.shape[1]
-    pairs = torch.add(x[:, :-1], x[:, 1:], out=spare[:, :length - 1])
-    sums = x[:, WINDOW - 1:]
-    for first in (0, 2, 4):
-        sums += pairs[:, first:first + sums.shape[1]]
+
+@functools.cache
+def _compiled():
+    """:func:`_loop`, compiled; None without numba."""
+    try:
+        import numba
+    except ImportError:
+        return None
+    # Threads are Python's: numba's own may not be used after a fork. NaN must stay NaN, so not all of fastmath.
+    options = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}}
+    try:
+        return numba.njit(cache=True, **options)(_loop)
+    except RuntimeError:  # no folder to keep the compiled code in
+        return numba.njit(**options)(_loop)
+
+
+def _loop(pred, true, scores, c1, c2):
+    """The same as :func:`_in_torch` into ``scores``: one pass, with running sums of seven rows for each column."""
+    count, height, width = pred.shape
+    for k in range(count):
+        p, t = pred[k], true[k]
+        column = np.zeros((4, width))
+        total = 0.0
+        for i in range(height):
+            for j in range(width):
+                a, b = np.float64(p[i, j]), np.float64(t[i, j])
+                da, db, squares, product = a, b, a * a + b * b, a * b
+                if i >= WINDOW:
+                    a, b = np.float64(p[i - WINDOW, j]), np.float64(t[i - WINDOW, j])
+                    da -= a
+                    db -= b
+                    squares -= a * a + b * b
+                    product -= a * b
+                column[0, j] += da
+                column[1, j] += db
+                column[2, j] += squares
+                column[3, j] += product
+            if i < WINDOW - 1:
+                continue
+            for j in range(width - WINDOW + 1):
+                sum_p = sum_t = sum_squares = sum_products = 0.0
+                for m in range(j, j + WINDOW):
+                    sum_p += column[0, m]
+                    sum_t += column[1, m]
+                    sum_squares += column[2, m]
+                    sum_products += column[3, m]
+                products, squares = 2 * sum_p * sum_t, sum_p * sum_p + sum_t * sum_t
+                total += ((products + c1) * (2 * _AREA * sum_products - products + c2)
+                          / ((squares + c1) * (_AREA * sum_squares - squares + c2)))
+        scores[k] = total / ((height - WINDOW + 1) * (width - WINDOW + 1))
