@@ -140,7 +140,8 @@ def test_nothing_is_overwritten_by_a_second_run(words, run):
 
 
 @pytest.mark.parametrize("extra", [("aft_seq_length=15",), ("aft_seq_length=5",), ("protocol='openstl'",),
-                                   ("quant_position='after'", "loss='huber'"), ("opt='adamw'", "clip_grad=0.1"), ("precision='bf16-mixed'",)],
+                                   ("quant_position='after'", "loss='huber'"), ("opt='adamw'", "clip_grad=0.1"),
+                                   ("precision='bf16-mixed'",)],
                          ids=lambda e: e[0])
 def test_other_settings_run(words, run, extra):
     assert "model" in scores(run("train", words(*extra, epochs=1)) / "run")["scores"]
@@ -170,7 +171,8 @@ def test_two_processes_train_with_a_moving_codebook(words, tmp_path):
     assert done.returncode == 0, done.stderr
     state = weights(tmp_path / "runs" / "run" / "checkpoints" / "best.ckpt")
     moved = state["model.quantizer.library._codebook.cluster_size"]
-    # From 512 codes, counted once each, its two steps add the tokens of both processes: 2 x 4 inputs of 12 frames of 16 x 32 positions.
+    # From 512 codes, counted once each, its two steps add the tokens of both processes: 2 x 4 inputs of 12 frames of
+    # 16 x 32 positions.
     assert moved.sum() == pytest.approx(512 * 0.8**2 + (1 - 0.8**2) * 2 * 4 * 12 * 512, rel=1e-4)
 
 

@@ -1,7 +1,7 @@
 """Structural similarity of stacks of frames."""
 
-import functools
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -47,7 +47,8 @@ def ssim(pred: Tensor, true: Tensor, *, data_range: float = 2.0) -> Tensor:
     c1 = _AREA**2 * (0.01 * data_range) ** 2
     c2 = _AREA * (_AREA - 1) * (0.03 * data_range) ** 2
     kernel = _compiled() if pred.device.type == "cpu" else None
-    scores = _in_torch(planes_p, planes_t, c1, c2) if kernel is None else _in_threads(kernel, planes_p, planes_t, c1, c2)
+    compute = _in_torch if kernel is None else partial(_in_threads, kernel)
+    scores = compute(planes_p, planes_t, c1, c2)
     return scores.to(dtype).view(pred.shape[:-2]).mean(-1)
 
 
@@ -89,7 +90,7 @@ def _in_threads(kernel, pred: Tensor, true: Tensor, c1: float, c2: float) -> Ten
     return torch.from_numpy(scores)
 
 
-@functools.cache
+@cache
 def _compiled():
     """:func:`_loop`, compiled; None without numba."""
     try:
