@@ -114,6 +114,8 @@ def plan(axes: dict[str, Sequence], words: Sequence[str], options: Sequence[str]
     if len(set(names)) < len(names):
         raise ValueError(f"two cells of the grid have the folder name {max(names, key=names.count)!r}; give values "
                          "that differ in letters or digits.")
+    if "seed" in axes:  # seed by seed, so that a sweep that is stopped early can be compared
+        runs.sort(key=lambda run: axes["seed"].index(run.settings["seed"]))
     return runs, cells
 
 

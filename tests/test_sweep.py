@@ -88,11 +88,13 @@ def test_plan_is_the_product_of_the_axes(place):
     runs, cells = place.plan(model_type=["gSTA", "swin"], codebook_size=[10, 20], seed=[0, 1],
                              words=[*WORDS, "--lr", "0.01"])
     assert len(runs) == len(cells) == 8
-    assert runs[3].name == "model_type-gSTA_codebook_size-20_seed-1"
-    config = configuration.resolve(runs[3].words)
+    assert [run.settings["seed"] for run in runs] == [0] * 4 + [1] * 4
+    run = runs[5]
+    assert run.name == "model_type-gSTA_codebook_size-20_seed-1"
+    config = configuration.resolve(run.words)
     assert (config.model_type, config.seed, config.lr) == ("gSTA", 1, 0.01)
     assert config.quantizer_kwargs == {"codebook_size": 20}
-    assert Path(config.res_dir, config.ex_name) == place.folder / runs[3].name
+    assert Path(config.res_dir, config.ex_name) == place.folder / run.name
 
 
 def test_plan_over_configuration_files(place):
