@@ -48,7 +48,9 @@ def save(checkpoint: Mapping, path) -> None:
             torch.save(content, file)
             file.flush()
             os.fsync(file.fileno())
-    except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
+    except (OSError, RuntimeError) as error:
+        if not _of_the_disk(error):
+            raise
         raise OSError(f"checkpoint {path} could not be written: {_reason(error)}. Checkpoints written before are intact: free "
                       "space, or choose another disk with --res_dir, and continue with --resume.") from error
 
@@ -94,6 +96,11 @@ def locate(place, name: str = "best") -> Path:
     if not place.is_dir():
         raise FileNotFoundError(f"{place} does not exist. Give the folder of a run, or one of its checkpoints.")
     raise FileNotFoundError(f"{place} is no run folder with a checkpoint: {path} does not exist.")
+
+
+def run_folder(path: Path) -> Path:
+    """The folder of the run that a checkpoint is of, or where the checkpoint lies if that is no run folder."""
+    return path.parent.parent if path.parent.name == "checkpoints" else path.parent
 
 
 def saved_config(checkpoint: Mapping) -> dict:
@@ -155,6 +162,13 @@ def _as_builtin(value):
         if isinstance(value, kind):
             return convert(value)
     return complex(value)
+
+
+def _of_the_disk(error: BaseException | None) -> bool:
+    """torch's writer turns a full disk into a RuntimeError of its own."""
+    if isinstance(error, RuntimeError) and "PytorchStreamWriter" in str(error):
+        return True
+    return error is not None and (isinstance(error, OSError) or _of_the_disk(error.__cause__ or error.__context__))
 
 
 def _reason(error: BaseException | None) -> str:

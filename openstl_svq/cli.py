@@ -6,8 +6,6 @@ import sys
 import warnings
 from collections.abc import Callable
 
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
-
 # Lightning and torch say these on every run; none of them is about anything that a user of these tools did.
 _KNOWN_WARNINGS = (
     ".*does not have many workers.*",
@@ -39,9 +37,10 @@ def main(command: Callable[[], None]) -> None:
         command()
     except KeyboardInterrupt:
         sys.exit("interrupted")
-    except (*_WITH_MESSAGE, MemoryError, RuntimeError, TypeError, MisconfigurationException) as error:
+    except Exception as error:
         if os.environ.get("OPENSTL_SVQ_DEBUG"):
             raise
-        kind = "" if isinstance(error, _WITH_MESSAGE) else f"{type(error).__name__}: "
         text = str(error) or type(error).__name__
-        sys.exit(f"error: {kind}{text}")
+        if not isinstance(error, _WITH_MESSAGE):
+            text = f"{type(error).__name__}: {text} (for the traceback: OPENSTL_SVQ_DEBUG=1)"
+        sys.exit(f"error: {text}")

@@ -41,7 +41,8 @@ def create_parser() -> argparse.ArgumentParser:
     group.add_argument("--quantizer_kwargs", default={}, type=_dictionary, metavar="DICT",
                        help="its arguments, as in \"{'codebook_size': 1000}\"")
     group.add_argument("--quant_position", default="before", help=f"of the translator: {', '.join(QUANT_POSITIONS)}")
-    group.add_argument("--loss", default=None, help=f"{', '.join(LOSSES)} (default: mae with a quantizer, else mse)")
+    group.add_argument("--loss", default=None, help=f"{', '.join(LOSSES)} (default: mae for simvp_svq and tau_svq, also with "
+                       "quant_position none; else mse)")
     group.add_argument("--noise_ratio", default=0.0, type=float, help="share of the training input that is disturbed")
     group.add_argument("--usage_interval", default=USAGE_INTERVAL, type=int, metavar="STEPS",
                        help="steps between logs of codebook usage; 0 for none")
@@ -96,12 +97,16 @@ def resolve(argv: list[str] | None = None, base: dict | None = None, description
         if typed.pop(flag.lstrip("-"), None):
             parser.error(f"{flag} does nothing in OpenSTL either: {why}.")
     typed_options = parse_options(typed.pop("cfg_options", []))
+    if "device" in typed and "accelerator" not in typed:
+        typed = {**_of_device(typed["device"]), **typed}
 
     file = typed.get("config_file")
     from_file = load_config(file) if file else dict(base or {})
-    layers = [from_file, typed, typed_options]
+    _forget_dataset(from_file, typed_options.get("dataname", typed.get("dataname")))
+    typed = _nested(typed, typed_options)  # one layer: what is typed together belongs together, in whatever order
+    layers = [from_file, typed]
     if typed.pop("overwrite", False):
-        layers = [typed, typed_options, from_file]
+        layers.reverse()
 
     given: dict = {}
     for layer in layers:
@@ -118,7 +123,39 @@ def resolve(argv: list[str] | None = None, base: dict | None = None, description
     _refuse_unknown(given, known, file)
     config = _merge(_merge({**flags, **registry.method_defaults(method)}, entry), given)
     config.update(method=method, dataname=dataname)
-    return argparse.Namespace(**_checked(config))
+    config = _checked(config)
+    _refuse_without_effect(typed, config)
+    return argparse.Namespace(**config)
+
+
+def _of_device(device: str) -> dict:
+    """What OpenSTL's ``--device`` means where it is typed: ``cpu``, ``cuda``, ``cuda:1``."""
+    kind, _, index = str(device).partition(":")
+    found = {"accelerator": "gpu" if kind == "cuda" else kind}
+    if index:
+        if not index.isdigit():
+            raise ValueError(f"--device must be cpu, cuda, cuda:NUMBER or mps, got {device!r}.")
+        found["gpus"] = [int(index)]
+    return found
+
+
+def _forget_dataset(saved: dict, dataname: str | None):
+    """Takes the keys of its dataset out of a resolved configuration that is used with another dataset."""
+    before = saved.get("dataname")
+    if dataname is not None and before in dataset_parameters and dataname != before:
+        for key in dataset_parameters[before]:
+            saved.pop(key, None)
+
+
+def _refuse_without_effect(typed: dict, config: dict):
+    if config["method"] not in registry.METHODS:
+        for key in ("quantizer", "quant_position"):
+            if key in typed and typed[key] != "none":
+                raise ValueError(f"{key} has no effect on the method {config['method']!r}; use one of "
+                                 f"{', '.join(registry.METHODS)}.")
+    if typed.get("total_length") not in (None, config["total_length"]):
+        raise ValueError(f"total_length is pre_seq_length + aft_seq_length, here {config['total_length']}, not "
+                         f"{typed['total_length']}: give these instead.")
 
 
 def parse_options(words: list[str]) -> dict:
@@ -132,7 +169,7 @@ def parse_options(words: list[str]) -> dict:
         value = _literal(text)
         for part in reversed(path):
             value = {part: value}
-        options = _merge(options, value)
+        options = _nested(options, value)
     return options
 
 
@@ -145,14 +182,16 @@ def dump(config: dict, comment: str = "") -> str:
 
 def _merge(base: dict, new: dict) -> dict:
     """``base`` updated by ``new``; ``quantizer_kwargs`` key by key, since each layer sets some of them."""
-    merged = {**base, **new}
-    for key in base.keys() & new.keys():
-        if isinstance(base[key], dict) and isinstance(new[key], dict):
-            merged[key] = {**base[key], **new[key]}
+    merged = _nested(base, new)
     # Arguments of one quantizer are not those of another.
     if "quantizer" in new and new["quantizer"] != base.get("quantizer", "svq"):
         merged["quantizer_kwargs"] = new.get("quantizer_kwargs", {})
     return merged
+
+
+def _nested(base: dict, new: dict) -> dict:
+    both = {k for k in base.keys() & new.keys() if isinstance(base[k], dict) and isinstance(new[k], dict)}
+    return {**base, **new, **{k: _nested(base[k], new[k]) for k in both}}
 
 
 def _refuse_unknown(given: dict, known: set, file):
@@ -178,9 +217,12 @@ def _checked(config: dict) -> dict:
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not test(value):
                 raise ValueError(f"{key} must be a number {allowed}, got {value!r}.")
     for key in ("batch_size", "val_batch_size", "epoch", "num_workers", "patience", "seed", "pre_seq_length",
-                "aft_seq_length", "usage_interval"):
+                "aft_seq_length", "usage_interval", "log_step"):
         if config.get(key) is not None and config[key] != int(config[key]):
             raise ValueError(f"{key} must be a whole number, got {config[key]!r}.")
+    if config["log_step"] > config["epoch"]:
+        raise ValueError(f"log_step must be at most epoch ({config['epoch']}), got {config['log_step']}: there would be no "
+                         "best checkpoint.")
     if not 0 < config["val_fraction"] < 1:
         raise ValueError(f"val_fraction must lie between 0 and 1, got {config['val_fraction']!r}.")
 
@@ -196,7 +238,7 @@ def _checked(config: dict) -> dict:
         config["precision"] = "16-mixed"
     config["precision"] = str(config["precision"] or 32)
     if config["accelerator"] is None:
-        # OpenSTL's default is cuda whether there is one or not; where a flag was typed it is meant.
+        # OpenSTL's default is cuda whether there is one or not.
         config["accelerator"] = {"cuda": "auto", "auto": "auto", "cpu": "cpu", "mps": "mps"}.get(
             str(config["device"]).split(":")[0], config["device"])
     choose("accelerator", config["accelerator"], ("auto", "cpu", "gpu", "mps"))

@@ -4,6 +4,8 @@ import datetime
 import os
 import statistics
 import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,10 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from pytorch_lightning.utilities import rank_zero_only
 
+from . import __version__
 from . import checkpoint as checkpoints
 from . import config as configuration
 from . import protocol as protocols
@@ -47,10 +51,11 @@ class Experiment(BaseExperiment):
     def __init__(self, args, dataloaders=None):
         self.started_from = find_checkpoint(args) if args.resume else None
         if self.started_from:
-            run = self.started_from.parent.parent
+            run = checkpoints.run_folder(self.started_from)
+            run = run if run.name else run.resolve()
             args.res_dir, args.ex_name = str(run.parent), run.name
         else:
-            args.ex_name = _claim_folder(Path(args.res_dir), args.ex_name)
+            args.ex_name = _claim_folder(Path(args.res_dir), args.ex_name, args.num_nodes)
         registry.register()
         registry.extend(args.method)
         try:
@@ -61,9 +66,19 @@ class Experiment(BaseExperiment):
                              f"set: {', '.join(unset)}. Give them in a file (-c) or with --cfg_options.") from error
         self.save_dir = Path(self.save_dir)
         self.method.hparams["trained_on"] = self.data.trained_on()  # into every checkpoint, for openstl_svq.predict
+        self._weights_of: tuple[Path, int | None] | None = None  # the checkpoint in the method, and its epochs
+        self._waited = 0  # epochs without an improvement before the resume
         if self.started_from:
-            state = checkpoints.load(self.started_from)
-            checkpoints.load_weights(self.method, state, f"checkpoint {self.started_from}")
+            state = self._load_weights(self.started_from)
+            _refuse_longer_cycle(state, args.epoch, self.started_from)
+            self._waited = max((saved.get("wait_count", 0) for key, saved in state.get("callbacks", {}).items()
+                                if key.startswith(Patience.__name__)), default=0)
+
+    def _load_weights(self, path: Path) -> dict:
+        state = checkpoints.load(path)
+        checkpoints.load_weights(self.method, state, f"checkpoint {path}")
+        self._weights_of = path, state["epoch"] + 1 if "epoch" in state else None
+        return state
 
     # the host's hooks
 
@@ -82,7 +97,7 @@ class Experiment(BaseExperiment):
         if not args.test:
             callbacks.append(LearningRateMonitor())
         if args.patience:
-            callbacks.append(EarlyStopping(args.metric_for_bestckpt, patience=args.patience, mode="min", check_finite=False))
+            callbacks.append(Patience(args.metric_for_bestckpt, patience=args.patience, mode="min", check_finite=False))
         return callbacks, save_dir
 
     def _init_trainer(self, args, callbacks, strategy):
@@ -135,31 +150,42 @@ class Experiment(BaseExperiment):
 
     def train(self):
         """Trains until ``epoch`` or until validation stops improving; leaves the best weights in the method."""
-        if self.trainer.is_global_zero and not self.args.no_display_method_info:  # counting the cost once is enough
-            _say(self.display_method_info())
-        self._write_config()
-        if self.started_from:
+        self._introduce()
+        best, last = (self.save_dir / "checkpoints" / name for name in ("best.ckpt", "last.ckpt"))
+        stopped = self.args.patience and self._waited >= self.args.patience
+        if self.started_from and not stopped:
             _say(f"resuming from {self.started_from}")
-        try:
-            self.trainer.fit(self.method, self.data, ckpt_path=self.started_from)
-        except SystemExit:  # how Lightning ends after Ctrl-C
-            _say(f"interrupted; continue with --resume {self.save_dir}")
-            raise
-        if self.trainer.current_epoch < self.args.epoch:
+        if not stopped:
+            try:
+                self.trainer.fit(self.method, self.data, ckpt_path=self.started_from)
+            except SystemExit:  # how Lightning ends after Ctrl-C
+                _say(f"interrupted; continue with --resume {self.save_dir}" if last.is_file() else
+                     "interrupted before the first checkpoint: start it again")
+                raise
+            stopped = self.trainer.current_epoch < self.args.epoch
+        if stopped:
             _say(f"stopped early: {self.args.metric_for_bestckpt} has not improved for {self.args.patience} epochs")
-        best = self.save_dir / "checkpoints" / "best.ckpt"
-        checkpoints.load_weights(self.method, checkpoints.load(best), f"checkpoint {best}")
+        if not best.is_file():
+            _say(f"no epoch was eligible for best.ckpt (log_step={self.args.log_step}): the last weights are scored")
+        self._load_weights(best if best.is_file() else last)
 
     def test(self) -> dict:
         """Scores the weights in the method; writes and prints them. Returns ``{name of the forecast: scores}``."""
+        if self.args.test:
+            self._introduce()
         if self.args.ckpt_path:
-            state = checkpoints.load(self.args.ckpt_path)
-            checkpoints.load_weights(self.method, state, f"checkpoint {self.args.ckpt_path}")
+            self._load_weights(Path(self.args.ckpt_path))
         self.trainer.test(self.method, self.data, verbose=False)
         results = self.method.test_results
         if self.trainer.is_global_zero:
             self._report(results)
         return results
+
+    def _introduce(self):
+        """Says what is about to run, and keeps its configuration."""
+        if self.trainer.is_global_zero and not self.args.no_display_method_info:  # counting the cost once is enough
+            _say(self.display_method_info())
+        self._write_config()
 
     @rank_zero_only
     def _write_config(self):
@@ -170,8 +196,9 @@ class Experiment(BaseExperiment):
         units = getattr(self.data.test_loader.dataset, "units", None)
         write_metrics(self.save_dir, results, units=units, provenance=self.provenance())
         print(format_table(results))
-        self._draw_forecast()
-        plot_training(self.save_dir / "training.png", self.save_dir, title=f"{self.args.dataname}, {self.args.method}")
+        _draw("forecast.png", self._draw_forecast)
+        _draw("training.png", plot_training, self.save_dir / "training.png", self.save_dir,
+              title=f"{self.args.dataname}, {self.args.method}")
         print(f"run folder: {self.save_dir}")
 
     def provenance(self) -> dict:
@@ -179,18 +206,20 @@ class Experiment(BaseExperiment):
         import timm
 
         host = describe()
+        path, epochs = self._weights_of or (None, None)
         return {"date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"), "method": self.args.method,
                 "dataset": self.args.dataname, "protocol": self.args.protocol, "seed": self.args.seed,
-                "epochs": self.trainer.current_epoch, "host": host.name, "host_version": host.version,
-                "torch": torch.__version__, "timm": timm.__version__, "pytorch_lightning": pl.__version__,
-                "device": _device_name(self.trainer)}
+                "checkpoint": None if path is None else str(path), "epochs": epochs, "openstl_svq": __version__,
+                "host": host.name, "host_version": host.version, "torch": torch.__version__, "timm": timm.__version__,
+                "pytorch_lightning": pl.__version__, "device": _device_name(self.trainer)}
 
     @torch.inference_mode()
     def _draw_forecast(self):
         dataset, index = self.data.test_loader.dataset, len(self.data.test_loader.dataset) // 2
         inputs, truth = (torch.as_tensor(v)[None] for v in dataset[index])
         method = self.method.eval()
-        prediction = method(inputs.to(method.device), truth.to(method.device)).float().cpu()
+        like = next(method.parameters())  # the network's precision may not be the data's
+        prediction = method(inputs.to(like), truth.to(like)).float().cpu()
         physical = [(v[0] * self.data.test_std + self.data.test_mean).numpy() for v in (inputs, truth, prediction)]
         physical = [v[:, ::-1] for v in physical] if self.data.blue_first else physical
         title, labels = f"{self.args.dataname}, {self.args.method}", {}
@@ -218,9 +247,15 @@ def test_run(place, argv: list[str] | None = None) -> dict:
     has_file = any(word.split("=")[0] in ("-c", "--config_file") for word in argv or [])
     args = configuration.resolve(argv, base=None if has_file else checkpoints.saved_config(state))
     args.test, args.ckpt_path, args.resume = True, str(path), None
-    run = path.parent.parent if path.parent.name == "checkpoints" else path.parent
-    args.res_dir, args.ex_name = str(run), "test"
+    args.res_dir, args.ex_name = str(checkpoints.run_folder(path)), "test"
     return Experiment(args).test()
+
+
+class Patience(EarlyStopping):
+    """Lightning's, but a resumed run waits as long as it is told now, not as it was told before."""
+
+    def load_state_dict(self, state_dict):
+        super().load_state_dict({**state_dict, "patience": self.patience})
 
 
 class SeedEpoch(Callback):
@@ -275,20 +310,58 @@ def find_checkpoint(args) -> Path:
     return path
 
 
-def _claim_folder(res_dir: Path, name: str) -> str:
-    """``name``, or ``name-2``, ``name-3``, ... when an earlier run's results stand there: nothing is overwritten."""
+def _refuse_longer_cycle(state: dict, epochs: int, path: Path):
+    """A one-cycle schedule ends with the run that it was made for."""
+    planned = state.get("hyper_parameters", {}).get("epoch")
+    if planned is not None and epochs > planned and any("total_steps" in s for s in state.get("lr_schedulers", [])):
+        raise ValueError(f"{path} cannot be trained for {epochs} epochs: its one-cycle schedule ends after {planned}. "
+                         f"Resume it with --epoch {planned}, or start a new run.")
+
+
+def _claim_folder(res_dir: Path, name: str, num_nodes: int = 1) -> str:
+    """``name``, or ``name-2``, ``name-3``, ... when an earlier run's results stand there: nothing is overwritten.
+
+    Raises:
+        ValueError: results stand there, and processes that cannot tell each other have been started by a launcher.
+    """
     marker = "OPENSTL_SVQ_EX_NAME"  # the processes that Lightning starts for the other devices inherit the choice
     if os.environ.get("LOCAL_RANK", "0") != "0" and marker in os.environ:
         return os.environ[marker]
-    taken = {p.name for p in res_dir.glob(f"{name}*") if p.is_dir() and any(p.iterdir())}
-    chosen = name
-    number = 2
-    while chosen in taken:
+
+    def taken(candidate):
+        return (res_dir / candidate).is_dir() and any((res_dir / candidate).iterdir())
+
+    if num_nodes > 1 or _started_by_a_launcher():  # which started all at once: a choice by one would differ from another's
+        if _is_first_process() and taken(name):
+            raise ValueError(f"{res_dir / name} holds an earlier run. Give this one another --ex_name, or continue that "
+                             "one with --resume.")
+        return name
+    chosen, number = name, 2
+    while taken(chosen):
         chosen, number = f"{name}-{number}", number + 1
     if chosen != name:
         _say(f"{res_dir / name} holds an earlier run; this one goes to {res_dir / chosen}")
     os.environ[marker] = chosen
     return chosen
+
+
+def _started_by_a_launcher() -> bool:
+    """Whether torchrun or SLURM has started several processes."""
+    tasks = {TorchElasticEnvironment: "WORLD_SIZE", SLURMEnvironment: "SLURM_NTASKS"}
+    return any(environment.detect() and int(os.environ.get(count, 1)) > 1 for environment, count in tasks.items())
+
+
+def _is_first_process() -> bool:
+    names = ("RANK", "SLURM_PROCID", "NODE_RANK", "GROUP_RANK", "LOCAL_RANK")
+    return all(os.environ.get(name, "0") == "0" for name in names)
+
+
+def _draw(name: str, draw: Callable, *args, **kwargs):
+    """A picture that cannot be drawn costs nothing else of a run."""
+    try:
+        draw(*args, **kwargs)
+    except Exception as error:
+        warnings.warn(f"{name} could not be drawn ({type(error).__name__}: {error})", stacklevel=2)
 
 
 def _devices(args) -> tuple[str, int | list[int]]:

@@ -6,6 +6,7 @@ from .data.sample import SAMPLE_DATASETS
 from .host import dataset_parameters, method_keys, method_maps
 from .methods import SimVP_SVQ, TAU_SVQ, extended
 from .models import SimVP_SVQ_Model
+from .naming import choose
 
 METHODS = {"simvp_svq": SimVP_SVQ, "tau_svq": TAU_SVQ}
 
@@ -35,7 +36,12 @@ def register() -> None:
 
 
 def extend(name: str) -> type:
-    """The method ``name`` with :class:`~openstl_svq.methods.ForecastMethod` in front, also in the host's registry."""
+    """The method ``name`` with :class:`~openstl_svq.methods.ForecastMethod` in front, also in the host's registry.
+
+    Raises:
+        ValueError: this host has no such method.
+    """
+    choose("method (some are in the real OpenSTL alone)", name, method_maps)
     method_maps[name] = extended(method_maps[name])
     return method_maps[name]
 

@@ -32,6 +32,7 @@ from .analysis.stats import mean_interval
 from .analysis.tables import Table
 from .files import replacing
 from .host import load_config
+from .metrics import METRICS
 from .naming import choose
 
 try:
@@ -90,14 +91,20 @@ def plan(axes: dict[str, Sequence], words: Sequence[str], options: Sequence[str]
     for word in words:
         if (flag := word.partition("=")[0]) in _REFUSED:
             raise ValueError(f"{flag} cannot be used here: {_REFUSED[flag]}.")
+    keys = [_SHORT_KEYS.get(axis, axis) for axis in axes]
     for axis, values in axes.items():
+        if keys.count(_SHORT_KEYS.get(axis, axis)) > 1:
+            raise ValueError(f"axis {axis} is the key {_SHORT_KEYS.get(axis, axis)}, which another axis sets too.")
+        if axis in _NOT_PART_OF_A_RUN - {"config_file"}:
+            raise ValueError(f"{axis} cannot be an axis: it does not make another run.")
         if not values or len({repr(v) for v in values}) < len(values):
             raise ValueError(f"axis {axis} needs values, each once; got {list(values)}.")
     labels = _file_labels(axes.get("config_file", []))
     runs, cells, seen = [], {}, {}
     for values in itertools.product(*axes.values()):
         cell = dict(zip(axes, values))
-        settings = {axis: labels[value] if axis == "config_file" else value for axis, value in cell.items()}
+        settings = {axis: labels[value] if axis == "config_file" else _shown_value(value)
+                    for axis, value in cell.items()}
         given = [*words, *(["-c", str(cell["config_file"])] if "config_file" in cell else [])]
         pairs = [*options, *_pairs(cell)]
         given += ["--cfg_options", *pairs] if pairs else []
@@ -117,6 +124,11 @@ def plan(axes: dict[str, Sequence], words: Sequence[str], options: Sequence[str]
     if "seed" in axes:  # seed by seed, so that a sweep that is stopped early can be compared
         runs.sort(key=lambda run: axes["seed"].index(run.settings["seed"]))
     return runs, cells
+
+
+def _shown_value(value):
+    """Lists and dictionaries as text: values are keys of tables."""
+    return repr(value) if isinstance(value, (list, tuple, dict, set)) else value
 
 
 def _pairs(cell: dict) -> list[str]:
@@ -156,6 +168,8 @@ def _file_labels(files: Sequence[str]) -> dict[str, str]:
 
 def identity(config: dict) -> dict:
     """The part of a resolved configuration that decides a run's result."""
+    # How many devices, not which: each takes a batch of its own.
+    config = {**config, "devices": len(config.get("gpus") or [0])}
     ignored = set(_NOT_PART_OF_A_RUN)
     if config.get("method") not in registry.METHODS:
         ignored |= _OF_THE_QUANTIZER | {"quant_position"}
@@ -169,8 +183,27 @@ def parse_axis(word: str) -> tuple[str, list]:
     axis, equals, text = word.partition("=")
     if not equals or not axis:
         raise ValueError(f"--grid takes KEY=VALUE,VALUE,..., got {word!r}.")
-    values = re.findall(r"(?:[^,\[\](){}'\"]|\[[^\]]*\]|\([^)]*\)|\{[^}]*\}|'[^']*'|\"[^\"]*\")+", text)
-    return axis, [parse_value(value) for value in values]
+    return axis, [parse_value(value) for value in _parts(text)]
+
+
+def _parts(text: str) -> list[str]:
+    """Parted at the commas outside of brackets and quotes."""
+    parts, depth, quote = [""], 0, ""
+    for character in text:
+        if character == "," and not depth and not quote:
+            parts.append("")
+            continue
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"" and (depth or not parts[-1]):  # as in it's, it may be a letter
+            quote = character
+        else:
+            depth += (character in "[({") - (character in "])}")
+        parts[-1] += character
+    if depth or quote or not all(parts):
+        raise ValueError(f"--grid: {text!r} has {'an empty value' if not (depth or quote) else 'an open bracket or quote'}"
+                         "; give KEY=VALUE,VALUE,... .")
+    return parts
 
 
 def parse_value(text: str):
@@ -257,7 +290,7 @@ def execute(run: Run, folder: Path, train: Path, lock: int, progress: Callable[[
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(_POLL_SECONDS)
         except BaseException:  # interrupted: the run saves what it has and ends first
-            process.send_signal(signal.SIGINT)
+            process.terminate() if sys.platform == "win32" else process.send_signal(signal.SIGINT)
             try:
                 process.wait(30)
             except subprocess.TimeoutExpired:
@@ -273,14 +306,28 @@ def _log_file(run: Run, folder: Path) -> Path:
 
 def last_line(log: Path) -> str:
     """The last line that is not empty; a progress bar rewrites its line with carriage returns."""
+    return next(reversed(_last_lines(log)), "")
+
+
+def failure(log: Path, begin: int = 0) -> str:
+    """Why a run failed: the last error that it printed (a progress bar may come after it), or its last line.
+
+    Args:
+        begin: where this attempt begins in the file.
+    """
+    lines = _last_lines(log, begin)
+    return next((line for line in reversed(lines) if line.startswith("error: ")), lines[-1] if lines else "")
+
+
+def _last_lines(log: Path, begin: int = 0) -> list[str]:
     try:
         with open(log, "rb") as file:
-            file.seek(max(0, file.seek(0, 2) - 4096))
+            file.seek(max(begin, file.seek(0, 2) - 4096))
             text = file.read().decode("utf-8", "replace")
     except OSError:
-        return ""
+        return []
     lines = [line.strip() for line in re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text))]
-    return next((line for line in reversed(lines) if line), "")
+    return [line for line in lines if line]
 
 
 def sweep(runs: Sequence[Run], folder: Path, train: Path, report: Callable[[str], None], display) -> dict[str, str]:
@@ -300,7 +347,8 @@ def sweep(runs: Sequence[Run], folder: Path, train: Path, report: Callable[[str]
             if state(run, folder) == "finished":
                 display.update()
                 continue
-            started = time.monotonic()
+            started, log = time.monotonic(), _log_file(run, folder)
+            begin = log.stat().st_size if log.exists() else 0
             status = execute(run, folder, train, lock,
                              lambda line, name=run.name: display.set_postfix_str(f"{name}: {line}"[:100]))
             found = scores(folder / run.name)
@@ -308,7 +356,7 @@ def sweep(runs: Sequence[Run], folder: Path, train: Path, report: Callable[[str]
                 status = "no metrics.json"
             minutes, seconds = divmod(round(time.monotonic() - started), 60)
             if status:
-                failed[run.name] = last_line(_log_file(run, folder))
+                failed[run.name] = failure(log, begin)
                 result = f"FAILED ({status}): {failed[run.name]}"
             else:
                 result = ", ".join(f"{k} {v:.4g}" for k, v in found.items() if k in _TABLE_METRICS)
@@ -338,18 +386,14 @@ def summary_table(runs: Sequence[Run], cells: dict, folder: Path, axes: Sequence
     otherwise the same, seed included. Where a comparison is made on several backbones, a row ``all`` follows: the
     relative difference over all pairs.
 
-    Raises:
-        ValueError: a baseline that names no axis, or a value that the axis does not have; a metric that no run has.
+    A metric that no run has makes no column, and a note if it was asked for.
     """
     axes = list(axes)
     baseline = baseline or {}
-    for axis, value in baseline.items():
-        choose("axis", axis, axes)
-        choose(f"value of {axis} for the baseline", str(value), {str(run.settings[axis]) for run in cells.values()}
-               | {str(cell[axes.index(axis)]) for cell in cells})
     found = {run.name: scores(folder / run.name) or {} for run in runs}
-    present = dict.fromkeys(name for values in found.values() for name in values)
-    metrics = [choose("metric", name, present) for name in metrics or _TABLE_METRICS if metrics or name in present]
+    present = {name for values in found.values() for name in values}
+    absent = [name for name in metrics or () if name not in present]
+    metrics = [name for name in metrics or _TABLE_METRICS if name in present]
 
     others = [axis for axis in axes if axis != "seed"]
     groups = _groups(runs, others)
@@ -361,13 +405,13 @@ def summary_table(runs: Sequence[Run], cells: dict, folder: Path, axes: Sequence
             values = [found[run.name][metric] for run in members if metric in found[run.name]]
             row[f"{metric}_mean"] = statistics.fmean(values) if values else None
             row[f"{metric}_std"] = statistics.stdev(values) if len(values) > 1 else None
-            both = [(found[run.name][metric], found[partner.name][metric]) for run, partner in pairs
+            both = [(found[run.name][metric], found[partner.name][metric], partner.name) for run, partner in pairs
                     if partner is not None and partner is not run
                     and metric in found[run.name] and metric in found[partner.name]]
             if both:
-                row |= _difference(metric, [a - b for a, b in both])
-                percent = [100 * (a - b) / abs(b) for a, b in both if b]
-                row[f"{metric}_percent"] = statistics.fmean(percent) if percent else None
+                row |= _difference(metric, [a - b for a, b, _ in both])
+                percent = [(name, 100 * (a - b) / abs(b)) for a, b, name in both if b]
+                row[f"{metric}_percent"] = statistics.fmean(value for _, value in percent) if percent else None
                 contrast = tuple(row[axis] for axis in others if axis in baseline)
                 relative.setdefault(contrast, {}).setdefault(metric, []).append(percent)
         rows.append(row)
@@ -375,12 +419,36 @@ def summary_table(runs: Sequence[Run], cells: dict, folder: Path, axes: Sequence
         if all(len(groups_) > 1 for groups_ in by_metric.values()):
             row = dict.fromkeys(others, "all") | dict(zip((a for a in others if a in baseline), contrast))
             for metric, groups_ in by_metric.items():
-                percent = list(itertools.chain(*groups_))
+                # Cells that share a baseline's run are no independent pairs: their mean is one.
+                partners: dict[str, list[float]] = {}
+                for name, value in itertools.chain(*groups_):
+                    partners.setdefault(name, []).append(value)
+                percent = [statistics.fmean(values) for values in partners.values()]
+                if not percent:
+                    continue
                 mean, half = mean_interval(percent)
                 row |= {"pairs": len(percent), f"{metric}_percent": mean, f"{metric}_percent_low": mean - half,
                         f"{metric}_percent_high": mean + half}
             rows.append(row)
-    return _summary(rows, others, metrics, baseline)
+    return _summary(rows, others, metrics, baseline, absent)
+
+
+def check_table(runs: Sequence[Run], cells: dict, axes: Sequence[str], baseline: dict,
+                metrics: Sequence[str] | None) -> None:
+    """What :func:`summary_table` is going to be asked for, looked at before anything runs.
+
+    Raises:
+        ValueError: a baseline that names no axis, or a value that the axis does not have; a metric that no run of these
+            datasets has.
+    """
+    axes = list(axes)
+    for axis, value in baseline.items():
+        choose("axis", axis, [axis for axis in axes if axis != "seed"])  # differences are paired by seed
+        choose(f"value of {axis} for the baseline", str(value), {str(run.settings[axis]) for run in cells.values()}
+               | {str(cell[axes.index(axis)]) for cell in cells})
+    for name in metrics or ():
+        if name.partition("_")[0] not in METRICS:  # mse_u is the mse of a channel
+            choose("metric", name, METRICS)
 
 
 def _groups(runs: Sequence[Run], axes: Sequence[str]) -> dict[tuple, list[Run]]:
@@ -405,7 +473,7 @@ def _difference(metric: str, values: list[float]) -> dict:
             f"{metric}_difference_high": mean + half}
 
 
-def _summary(rows, axes, metrics, baseline) -> Table:
+def _summary(rows, axes, metrics, baseline, absent) -> Table:
     columns = {axis: axis for axis in _several(axes, rows)} | {"runs": "runs"}
     for metric in metrics:
         columns[f"{metric}_text"] = metric
@@ -422,6 +490,8 @@ def _summary(rows, axes, metrics, baseline) -> Table:
         named = ", ".join(f"{axis} = {value}" for axis, value in baseline.items())
         notes.append(f"Difference: to the same cell with {named}, paired by seed; in brackets Student's 95 % interval, "
                      "which needs two seeds or more.")
+    if absent:
+        notes.append(f"No run has {', '.join(absent)}.")
     return Table(columns, rows, notes=notes)
 
 
@@ -433,10 +503,10 @@ def _with_interval(row: dict, key: str, form: str) -> str | None:
     return text if low is None or math.isnan(low) else f"{text} ({low:{form}} to {high:{form}})"
 
 
-def draw_curves(runs: Sequence[Run], folder: Path, axes: Iterable[str]) -> None:
+def draw_curves(runs: Sequence[Run], folder: Path, axes: Iterable[str]) -> Path | None:
     """``curves.png``: what the runs logged while they trained, a colour for each cell over its seeds."""
     groups = _groups(runs, _several([axis for axis in axes if axis != "seed"], [run.settings for run in runs]))
-    plot_comparison(folder / "curves.png", {
+    return plot_comparison(folder / "curves.png", {
         ", ".join(map(str, key)) or "runs": [folder / run.name for run in members] for key, members in groups.items()})
 
 

@@ -127,3 +127,42 @@ def test_values_that_could_not_be_saved_are_refused(tmp_path):
     path.write_text("import numpy\nlr = numpy.ones(3)\n")
     with pytest.raises(ValueError, match="lr"):
         resolve("-c", str(path))
+
+
+@pytest.mark.parametrize("words, accelerator, gpus", [
+    (["--device", "cuda"], "gpu", [0]), (["--device", "cuda:1"], "gpu", [1]), (["--device", "cpu"], "cpu", [0]),
+    (["--device", "cuda:1", "--gpus", "2", "3"], "gpu", [2, 3]), (["--device", "cuda", "--accelerator", "cpu"], "cpu", [0]),
+    ([], "auto", [0])])
+def test_a_device_that_is_typed_is_meant(words, accelerator, gpus):
+    args = resolve(*words)
+    assert (args.accelerator, args.gpus) == (accelerator, gpus)
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--device", "cuda:x"], "cuda:NUMBER"), (["--device", "tpu"], "unknown accelerator 'tpu'"),
+    (["-e", "2", "--log_step", "3"], r"log_step must be at most epoch \(2\)"),
+    (["--total_length", "30"], "total_length is pre_seq_length"),
+    (["-m", "simvp", "--quantizer", "vq"], "quantizer has no effect on the method 'simvp'")])
+def test_flags_that_would_do_nothing(words, message):
+    with pytest.raises(ValueError, match=message):
+        resolve(*words)
+
+
+def test_settings_typed_together_belong_together():
+    options = ["quantizer_kwargs.codebook_size=64", "quantizer=vq"]
+    for words in (options, options[::-1]):
+        assert resolve("-m", "simvp_svq", "--cfg_options", *words).quantizer_kwargs == {"codebook_size": 64}
+    assert resolve("-m", "simvp_svq", "--quantizer_kwargs", "{'codebook_size': 64}",
+                   "--cfg_options", "quantizer=vq").quantizer_kwargs == {"codebook_size": 64}
+    nested = resolve("--cfg_options", "quantizer_kwargs.a.b=1", "quantizer_kwargs.a.c=2").quantizer_kwargs
+    assert nested == {"a": {"b": 1, "c": 2}}
+
+
+def test_another_dataset_takes_its_own_entry(tmp_path):
+    saved = vars(resolve("-d", "weather_t2m_5_625", "--cfg_options", "hid_S=8"))
+    other = config.resolve(["-d", "weather_uv10_5_625"], base=saved)
+    assert (other.data_name, other.in_shape[1], other.hid_S) == ("uv10", 2, 8)
+    file = tmp_path / "config.py"
+    file.write_text(config.dump(saved))
+    assert resolve("-c", str(file), "-d", "weather_uv10_5_625").data_name == "uv10"
+    assert resolve("-c", str(file)).data_name == "t2m"

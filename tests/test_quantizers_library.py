@@ -251,3 +251,44 @@ def test_without_the_package(monkeypatch):
     with pytest.raises(ValueError, match="unknown quantizer 'SimVQ'.*vector-quantize-pytorch.* is not installed"):
         build_quantizer("SimVQ", 16, codebook_size=4)
     build_quantizer("svq", 4, codebook_size=8)
+
+
+@pytest.mark.parametrize("name, settings, message", [
+    ("residual_fsq", {"levels": 5}, r"levels must be integers of at least 2.*nearest valid value is \[5\]"),
+    ("FSQ", {"levels": "85"}, "levels must be integers"),
+    ("residual_fsq", {"levels": [float("inf"), 3]}, r"nearest valid value is \[3\]"),
+    ("LatentQuantize", {"levels": 5}, "LatentQuantize.*is not valid|levels must be integers"),
+    ("LatentQuantize", {"levels": [4, 3], "codebook_dim": 3}, "LatentQuantize.*is not valid"),
+    ("lfq", {"codebook_size": [16, 8]}, "codebook_size of LFQ must be one number"),
+    ("grouped_residual_vq", {"groups": [2]}, "groups must be one number"),
+    ("LFQ", {"codebook_size": 16, "has_projections": False}, "LFQ.*is not valid"),
+    ("vq", {"sync_codebook": True}, "sync_codebook follows the processes"),
+    ("vq", {"decay": "abc"}, "VectorQuantize.*is not valid"),
+    ("SimVQ", {"codebook_size": 16, "commitment_weight": None}, "SimVQ.*is not valid"),
+    ("residual_lfq", {"num_quantizers": 10**12}, "num_quantizers = 1000000000000 is too large, at most"),
+    ("multi_headed_vq", {"heads": 10**12}, "heads = 1000000000000 is too large, at most"),
+])
+def test_settings_that_would_fail_in_training_fail_when_built(name, settings, message):
+    with pytest.raises(ValueError, match=message):
+        build_quantizer(name, 8, **settings)
+
+
+def test_the_trial_leaves_no_trace():
+    torch.manual_seed(0)
+    quantizer = build_quantizer("vq", 8, codebook_size=16, kmeans_init=True)
+    drawn = torch.rand(1)
+    torch.manual_seed(0)
+    library_classes()["VectorQuantize"](dim=8, codebook_size=16, kmeans_init=True)
+    assert torch.equal(torch.rand(1), drawn)
+    assert not quantizer.library._codebook.initted.item() and quantizer.training
+
+
+def test_lfq_of_all_signs():
+    assert build_quantizer("lfq", 8, codebook_size=None).codebook_size == 2**8
+
+
+@pytest.mark.parametrize("name", ["svq", "svq_raw"])
+def test_sparse_needs_ten_codes(name):
+    with pytest.raises(ValueError, match="all of it with 9 codes; the smallest valid codebook_size is 10"):
+        build_quantizer(name, 8, codebook_size=9, init="sparse")
+    assert build_quantizer(name, 8, codebook_size=10, init="sparse").codebook.count_nonzero()

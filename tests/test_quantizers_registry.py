@@ -29,10 +29,12 @@ def test_third_party(monkeypatch):
     assert list_quantizers()["scaled"] == "multiplies by a number"
     output = build_quantizer("scaled", 3, factor=4.0)(torch.ones(1, 3, 2, 2))
     assert (output.quantized == 4).all()
+    assert register_quantizer("scaled", "read again")(Scaled) is Scaled  # as a configuration file that is read twice
+    other = type("Other", (Scaled,), {})
     with pytest.raises(ValueError, match=r"'scaled' is taken by .*test_quantizers_registry.*Scaled.*override=True"):
-        register_quantizer("scaled", "again")(Scaled)
-    assert register_quantizer("scaled", "again", override=True)(Scaled) is Scaled
-    assert list_quantizers()["scaled"] == "again"
+        register_quantizer("scaled", "another")(other)
+    assert register_quantizer("scaled", "another", override=True)(other) is other
+    assert list_quantizers()["scaled"] == "another"
     with pytest.raises(ValueError, match="derive it from Quantizer"):
         register_quantizer("linear", "not one")(torch.nn.Linear)
 

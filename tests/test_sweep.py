@@ -302,8 +302,74 @@ def test_files_of_the_tables(place):
     ({"baseline": {"quantiser": "none"}}, "Did you mean 'quantizer'"),
     ({"baseline": {"quantizer": "vq"}}, "Available: none, svq"), ({"metrics": ["msa"]}, "Did you mean 'mse'")])
 def test_baselines_and_metrics_that_do_not_exist(place, options, message):
+    runs, cells = place.plan(quantizer=["none", "svq"], seed=[0, 1])
     with pytest.raises(ValueError, match=message):
-        summarised(place, **options)
+        sweep.check_table(runs, cells, ["quantizer", "seed"], options.get("baseline", {}), options.get("metrics"))
+
+
+def test_a_metric_that_no_run_has_is_noted(place):
+    table, _ = summarised(place, metrics=["mse", "psnr"])
+    assert "mse" in table.columns.values() and "psnr" not in table.columns.values() and "No run has psnr." in table.notes
+
+
+def test_cells_that_share_a_baseline_are_no_independent_pairs(place):
+    """Without a quantizer the codebook's size has no effect: one run is the baseline of both sizes."""
+    mse = {("none", "none"): 1.0, ("svq", 10): 1.1, ("svq", 20): 1.3}
+    runs, cells = place.plan(mse=lambda s: mse[s["quantizer"], s["codebook_size"]] + 0.1 * s["seed"],
+                             quantizer=["none", "svq"], codebook_size=[10, 20], seed=[0, 1])
+    place.run(runs)
+    table = sweep.summary_table(runs, cells, place.folder, ["quantizer", "codebook_size", "seed"], {"quantizer": "none"})
+    everything = table.rows[-1]
+    assert everything["quantizer"] == "svq" and everything["codebook_size"] == "all" and everything["pairs"] == 2
+    assert everything["mse_percent"] == pytest.approx(100 * (0.2 / 1.0 + 0.2 / 1.1) / 2)
+
+
+@pytest.mark.parametrize("word, values", [
+    ("lr=1e-3,5e-3", [0.001, 0.005]), ("levels=[4,3],[5,3]", [[4, 3], [5, 3]]), ("x=[1,[2,3],[4,5]],6", [[1, [2, 3], [4, 5]], 6]),
+    ('x={"a": {"b": 1}},2', [{"a": {"b": 1}}, 2]), ("opt=it's,adam", ["it's", "adam"]), ("x='a,b',c", ["a,b", "c"])])
+def test_values_of_a_grid(word, values):
+    assert sweep.parse_axis(word)[1] == values
+
+
+@pytest.mark.parametrize("word", ["lr=[1e-3,5e-3", "lr=1e-3,,5e-3", "lr=", "lr", "=1", "x='a,b"])
+def test_grids_that_cannot_be_read(word):
+    with pytest.raises(ValueError, match="--grid"):
+        sweep.parse_axis(word)
+
+
+def test_lists_are_values(place):
+    runs, cells = place.plan(**{"quantizer": ["FSQ"], "quantizer_kwargs.levels": [[4, 3], [5, 3]]})
+    assert [run.config["quantizer_kwargs"]["levels"] for run in runs] == [[4, 3], [5, 3]]
+    assert not place.run(runs)[0]
+    assert len(sweep.summary_table(runs, cells, place.folder, ["quantizer", "quantizer_kwargs.levels"]).rows) == 2
+
+
+def test_settings_of_the_command_line_are_of_every_quantizer(place):
+    runs, _ = place.plan(quantizer=["svq", "vq"], options=["quantizer_kwargs.codebook_size=64"])
+    assert [run.config["quantizer_kwargs"] for run in runs] == [{"codebook_size": 64}] * 2
+
+
+@pytest.mark.parametrize("axes, message", [
+    ({"codebook_size": [64], "quantizer_kwargs.codebook_size": [32]}, "which another axis sets too"),
+    ({"ex_name": ["a", "b"]}, "does not make another run"), ({"num_workers": [0, 1]}, "does not make another run")])
+def test_axes_that_cannot_be(place, axes, message):
+    with pytest.raises(ValueError, match=message):
+        place.plan(**axes)
+
+
+def test_why_a_run_failed(tmp_path):
+    log = tmp_path / "log"
+    log.write_bytes(b"error: of an earlier attempt\n")
+    begin = log.stat().st_size
+    with open(log, "ab") as file:
+        file.write(b"epoch 1\r\nerror: loss is NaN\nepoch 1/1:  17%|\r")
+    assert sweep.failure(log, begin) == "error: loss is NaN"
+    log.write_bytes(b"error: of an earlier attempt\nkilled\n")
+    assert sweep.failure(log, begin) == "killed"
+
+
+def test_devices_are_part_of_a_run():
+    assert sweep.identity({"gpus": [0]}) == sweep.identity({"gpus": [1]}) != sweep.identity({"gpus": [0, 1]})
 
 
 def test_command_line_dry_run(tmp_path):

@@ -13,6 +13,8 @@ import pytest
 import torch
 import xarray as xr
 
+import openstl_svq
+from openstl_svq import experiment
 from openstl_svq.host import SimVP, load_config
 from openstl_svq.methods import ForecastMethod
 
@@ -131,6 +133,106 @@ def test_early_stopping_and_none_position(words, run):
     assert not any("quantizer" in key for key in state["state_dict"])
 
 
+def test_a_run_that_has_stopped_early_stays_as_it_is(words, run, capsys):
+    runs = run("train", words("lr=0.5", "patience=1", "quant_position='none'", epochs=40))
+    last = (runs / "run" / "checkpoints" / "last.ckpt").read_bytes()
+    capsys.readouterr()
+    run("train", ["--resume", str(runs / "run"), "--data_root", words()[5]])
+    assert "stopped early: val_loss has not improved for 1 epochs" in capsys.readouterr().out
+    assert (runs / "run" / "checkpoints" / "last.ckpt").read_bytes() == last
+    run("train", ["--resume", str(runs / "run"), "--data_root", words()[5], "--patience", "3"])  # waits longer now
+    assert (runs / "run" / "checkpoints" / "last.ckpt").read_bytes() != last
+
+
+def test_a_one_cycle_run_is_not_made_longer(words, run):
+    runs = run("train", [*words(epochs=1), "--sched=onecycle"])
+    before = (runs / "run" / "config.py").read_bytes()
+    message = fails(run, ["--resume", str(runs / "run"), "--data_root", words()[5], "--epoch", "2"])
+    assert "cannot be trained for 2 epochs: its one-cycle schedule ends after 1" in message
+    assert (runs / "run" / "config.py").read_bytes() == before
+
+
+def test_a_quantizer_defined_in_the_configuration_file_without_usage(words, run, tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text("""
+from openstl_svq.quantizers import Quantizer, QuantizerOutput, register_quantizer
+
+@register_quantizer("halve_of_a_file", "divides by two")
+class HalveOfAFile(Quantizer):
+    def quantize(self, z, *, return_codes, return_usage):
+        return QuantizerOutput(z / 2, z.new_zeros(()))
+
+quantizer = "halve_of_a_file"
+""")
+    extra = [word for word in words(epochs=1) if "codebook_size" not in word]
+    runs = run("train", [*extra, "-c", str(file)])
+    run("train", [*extra, "-c", str(file)])  # the file is read twice in one process
+    assert scores(runs / "run-2")["scores"]["model"]["mse"] > 0
+
+
+def test_usage_is_logged_at_its_own_interval(words, run):
+    runs = run("train", words("usage_interval=3", epochs=2))
+    rows = list(csv.DictReader((runs / "run" / "csv" / "version_0" / "metrics.csv").open()))
+    used = [row for row in rows if row["quantizer/perplexity"]]
+    assert [(int(row["step"]), int(row["epoch"])) for row in used] == [(0, 0), (3, 0), (6, 1)]
+    assert len({row["quantizer/perplexity"] for row in used}) == 3
+
+
+@pytest.mark.parametrize("precision", ["64", "bf16-true"])
+def test_pictures_in_any_precision(words, run, precision):
+    runs = run("train", words(f"precision='{precision}'", epochs=1))
+    assert (runs / "run" / "forecast.png").is_file() and (runs / "run" / "training.png").is_file()
+
+
+def test_a_picture_that_cannot_be_drawn_costs_nothing_else(words, run, monkeypatch, capsys):
+    def broken(*args, **kwargs):
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr("openstl_svq.experiment.plot_forecast", broken)
+    with pytest.warns(UserWarning, match="forecast.png could not be drawn .RuntimeError: no ink"):
+        runs = run("train", words(epochs=1))
+    assert (runs / "run" / "training.png").is_file() and "run folder" in capsys.readouterr().out
+
+
+def test_scores_say_which_weights_they_are_of(words, run, capsys):
+    runs = run("train", words())
+    provenance = scores(runs / "run")["provenance"]
+    assert provenance["checkpoint"].endswith("best.ckpt") and provenance["epochs"] in (1, 2)
+    capsys.readouterr()
+    run("test", [str(runs / "run" / "checkpoints" / "last.ckpt")])
+    provenance = scores(runs / "run" / "test")["provenance"]
+    assert provenance["checkpoint"].endswith("last.ckpt") and provenance["epochs"] == 2
+    assert provenance["openstl_svq"] == openstl_svq.__version__
+    assert load_config(runs / "run" / "test" / "config.py")["hid_S"] == 4
+    assert "protocol: strict" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["plain", "group/run", "a[1]"])
+def test_a_folder_with_results_is_taken(name, tmp_path, monkeypatch):
+    for variable in ("LOCAL_RANK", "OPENSTL_SVQ_EX_NAME"):
+        monkeypatch.delenv(variable, raising=False)
+    for expected in (name, f"{name}-2", f"{name}-3"):
+        assert experiment._claim_folder(tmp_path, name) == expected
+        (tmp_path / expected).mkdir(parents=True)
+        (tmp_path / expected / "config.py").touch()
+    monkeypatch.setenv("LOCAL_RANK", "1")  # a process that Lightning has started
+    assert experiment._claim_folder(tmp_path, name) == f"{name}-3"
+
+
+def test_processes_of_a_launcher_agree_on_the_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENSTL_SVQ_EX_NAME", raising=False)
+    for variable, value in {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "RANK": "1"}.items():
+        monkeypatch.setenv(variable, value)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.py").touch()
+    assert experiment._claim_folder(tmp_path, "run") == "run"  # whatever the first process has written by now
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(ValueError, match="holds an earlier run. Give this one another --ex_name"):
+        experiment._claim_folder(tmp_path, "run")
+    assert experiment._claim_folder(tmp_path, "fresh") == "fresh"
+
+
 def test_nothing_is_overwritten_by_a_second_run(words, run):
     runs = run("train", words(epochs=1))
     before = (runs / "run" / "metrics.json").read_bytes()
@@ -171,9 +273,9 @@ def test_two_processes_train_with_a_moving_codebook(words, tmp_path):
     assert done.returncode == 0, done.stderr
     state = weights(tmp_path / "runs" / "run" / "checkpoints" / "best.ckpt")
     moved = state["model.quantizer.library._codebook.cluster_size"]
-    # From 512 codes, counted once each, its two steps add the tokens of both processes: 2 x 4 inputs of 12 frames of
+    # From 20 codes, counted once each, its two steps add the tokens of both processes: 2 x 4 inputs of 12 frames of
     # 16 x 32 positions.
-    assert moved.sum() == pytest.approx(512 * 0.8**2 + (1 - 0.8**2) * 2 * 4 * 12 * 512, rel=1e-4)
+    assert moved.sum() == pytest.approx(20 * 0.8**2 + (1 - 0.8**2) * 2 * 4 * 12 * 512, rel=1e-4)
 
 
 def test_two_processes_score_as_one(words, run, tmp_path):

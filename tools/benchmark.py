@@ -57,9 +57,9 @@ def create_parser() -> argparse.ArgumentParser:
     cost.add_argument("--dataname", "-d", nargs="+", default=None, help="only these datasets")
     codebook.add_argument("--sizes", type=_positive, nargs="+", default=[2**k for k in range(6, 15)],
                           help="of the codebook (default: 64 ... 16384)")
-    codebook.add_argument("--time_limit", type=float, default=60.0, metavar="SECONDS",
+    codebook.add_argument("--time_limit", type=_above_zero, default=60.0, metavar="SECONDS",
                           help="for one size (default: 60)")
-    codebook.add_argument("--memory_limit", type=float, default=None, metavar="GIB",
+    codebook.add_argument("--memory_limit", type=_above_zero, default=None, metavar="GIB",
                           help="(default: 80 %% of what is free)")
     return parser
 
@@ -68,6 +68,13 @@ def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be 1 or more, got {text}")
+    return value
+
+
+def _above_zero(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
     return value
 
 

@@ -61,6 +61,7 @@ def main():
     baseline = dict(word.partition("=")[::2] for word in args.baseline)
     folder = Path(args.res_dir, args.ex_name)
     runs, cells = sweep.plan(axes, words, args.cfg_options, folder)
+    sweep.check_table(runs, cells, axes, baseline, args.metrics)
     if args.dry_run:
         show_plan(sweep, runs, folder)
         return
@@ -72,8 +73,8 @@ def main():
 
     failed = run_all(sweep, runs, folder, write_tables)
     print(f"\n{write_tables(failed).markdown()}\n\ntables: {folder}/summary.md, summary.csv, runs.csv")
-    sweep.draw_curves(runs, folder, axes)
-    print(f"curves: {folder}/curves.png")
+    if curves := sweep.draw_curves(runs, folder, axes):
+        print(f"curves: {curves}")
     if failed:
         lines = "\n".join(f"  {name}: {line}\n    {folder}/logs/{name}.log" for name, line in failed.items())
         sys.exit(f"\n{len(failed)} of {len(runs)} runs failed; the same command tries them again:\n{lines}")

@@ -425,7 +425,8 @@ class _Worker:
             answer = self.connection.recv()
         except EOFError:
             self.process.join()
-            if self.process.exitcode == -signal.SIGKILL:  # what Linux does to a process that takes too much
+            # What Linux does to a process that takes too much.
+            if hasattr(signal, "SIGKILL") and self.process.exitcode == -signal.SIGKILL:
                 return "out of memory"
             return f"process ended with status {self.process.exitcode}"
         if isinstance(answer, Exception):

@@ -92,7 +92,11 @@ def peak_memory(function: Callable, device="cpu") -> int:
     return peak
 
 
+# Plain RuntimeErrors: of torch's CPU allocator, and of a thread that finds no room for its stack.
+_NO_MEMORY = ("can't allocate memory", "Cannot allocate memory", "Resource temporarily unavailable")
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether ``error`` says that memory ran out or would run out, on any device."""
     return isinstance(error, (MemoryError, torch.OutOfMemoryError, TooLargeForMemory)) or (
-        "can't allocate memory" in str(error))  # a plain RuntimeError of torch's CPU allocator
+        any(text in str(error) for text in _NO_MEMORY))

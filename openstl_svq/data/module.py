@@ -131,13 +131,14 @@ class ForecastData(BaseDataModule):
 
     def metric_settings(self) -> dict:
         """Arguments of :class:`~openstl_svq.metrics.ForecastMetrics`: OpenSTL's scores of this dataset, and for weather
-        those that its field reports."""
-        metrics, weather = list(self.config["metrics"]), "weather" in self.config["dataname"]
+        those that its field reports. A user's own fields are scored as weather, images as OpenSTL's videos."""
+        metrics = list(self.config["metrics"])
+        field = "weather" in self.config["dataname"] or getattr(self.test_loader.dataset, "field", False)
         lat = getattr(self.test_loader.dataset, "lat", None)
         lat = None if lat is None else np.array(lat)  # a copy: netCDF hands out arrays that are not writable
-        if weather and lat is not None and self.climatology is not None:
+        if field and lat is not None and self.climatology is not None:
             metrics += [name for name in ("wrmse", "acc") if name not in metrics]
-        return {"metrics": metrics, "mean": self.test_mean, "std": self.test_std, "spatial_norm": weather, "lat": lat,
+        return {"metrics": metrics, "mean": self.test_mean, "std": self.test_std, "spatial_norm": field, "lat": lat,
                 "channel_names": list(self.data_name) if self.multivariate else None}
 
     @property
@@ -152,7 +153,12 @@ class ForecastData(BaseDataModule):
         """Climatology at the target times of the test samples ``indices``: ``(B,)`` -> shape of ``batch_y``."""
         times = [self.test_loader.dataset.target_times(int(i)) for i in indices]
         known = None if any(t is None for t in times) else np.stack(times)
-        return self.climatology.at(known).to(batch_y).expand_as(batch_y)
+        values = self.climatology.at(known)
+        (mean, std), (test_mean, test_std) = (loader.dataset.normalised_with
+                                              for loader in (self.train_loader, self.test_loader))
+        if np.any(mean != test_mean) or np.any(std != test_std):  # each split has its own (OpenSTL)
+            values = (values * torch.as_tensor(std) + torch.as_tensor(mean - test_mean)) / torch.as_tensor(test_std)
+        return values.to(batch_y).expand_as(batch_y)
 
 
 def _rebuild(loader: DataLoader, dataset: Dataset, sampler: Sampler, persistent: bool, generator=None) -> DataLoader:

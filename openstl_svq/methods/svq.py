@@ -61,13 +61,19 @@ class _Quantized:
         loss = self._prediction_loss(prediction, batch_y)
         if outputs[0] is not None:
             aux_loss = torch.stack([output.aux_loss for output in outputs]).mean()
-            self.log("aux_loss", aux_loss, on_step=False, on_epoch=True, batch_size=len(batch_x))
+            self.log("aux_loss", aux_loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(batch_x))
             if with_usage:
-                self.log_dict({f"quantizer/{name}": value.float() for name, value in outputs[0].usage.items()},
-                              on_step=True, on_epoch=False, batch_size=len(batch_x))
+                self._log_usage(outputs[0].usage or {})
             loss = loss + aux_loss
-        self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch_x))
+        self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, sync_dist=True,
+                 batch_size=len(batch_x))
         return loss
+
+    def _log_usage(self, usage: dict[str, Tensor]):
+        """To the loggers at once: ``self.log`` would keep it for a step at which Lightning writes the losses."""
+        values = {f"quantizer/{name}": float(value) for name, value in usage.items()}
+        for logger in self.loggers if values else ():
+            logger.log_metrics({**values, "epoch": self.current_epoch}, step=self.global_step)
 
     def _usage_is_due(self) -> bool:
         """Every ``usage_interval`` steps: statistics of the weights cost two passes over tokens x codes."""

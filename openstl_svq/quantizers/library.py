@@ -3,6 +3,7 @@
 The package is imported when such a quantizer is built, and not before.
 """
 
+import copy
 import importlib
 import inspect
 import itertools
@@ -43,8 +44,10 @@ NOT_A_QUANTIZER = {
 _LAYOUT = {"dim", "channel_last", "channel_first", "is_channel_first", "accept_image_fmap", "accept_3d_fmap",
            "keep_num_codebooks_dim", "return_indices"}
 
+_TRIAL = (8, 8)  # height and width of a latent
 _SIZES = ("codebook_size", "num_quantizers", "groups", "heads", "num_codebooks", "codebook_dim", "frozen_codebook_dim",
           "kmeans_iters")
+_COUNTS = ("num_quantizers", "groups", "heads", "num_codebooks")
 
 
 def library_classes() -> dict[str, type[nn.Module]]:
@@ -95,18 +98,38 @@ class LibraryQuantizer(Quantizer):
         self._settings = settings
         self.library = self._build()
         sizes = getattr(self.library, "codebook_sizes", None) or (
-            settings.get("codebook_size", getattr(self.library, "codebook_size", None)),)
+            settings.get("codebook_size") or getattr(self.library, "codebook_size", None),)
         self.codebook_size = sizes if len(set(sizes)) > 1 else sizes[0]
         self._bytes_per_token_and_code = _bytes_per_token_and_code(library_class, settings)
+        self._try_once()
 
     def _build(self, **more) -> nn.Module:
         settings = {"dim": self.dim, **self._settings, **more}
         try:
             return _find(self.library_class)(**settings)
-        except (AssertionError, TypeError, ValueError) as error:  # the library asserts, often without a message
-            reason = str(error) or traceback.extract_tb(error.__traceback__)[-1].line
-            written = ", ".join(f"{name}={value!r}" for name, value in settings.items())
-            raise ValueError(f"{self.library_class}({written}) is not valid: {reason}") from error
+        except Exception as error:  # the library does not check its settings: they fail where they are used
+            raise self._not_valid(error) from error
+
+    def _try_once(self) -> None:
+        """A step of training on a copy: many settings that cannot work show there, and not before."""
+        if self._settings.get("sync_codebook") and not _distributed():
+            raise ValueError("sync_codebook follows the processes by itself; leave it out, or set it to False.")
+        if default_device().type == "meta":
+            return
+        self.check_memory(_TRIAL[0] * _TRIAL[1])
+        trial = copy.copy(self)
+        trial._modules = {"library": copy.deepcopy(self.library).train()}
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), full_precision(default_device()):
+            latent = torch.randn(1, self.dim, *_TRIAL, dtype=self._dtype, device="cpu").to(default_device())
+            try:
+                trial._run(latent)
+            except Exception as error:
+                raise self._not_valid(error) from error
+
+    def _not_valid(self, error: Exception) -> ValueError:
+        reason = str(error) or traceback.extract_tb(error.__traceback__)[-1].line  # the library asserts without messages
+        written = ", ".join(f"{name}={value!r}" for name, value in {"dim": self.dim, **self._settings}.items())
+        return ValueError(f"{self.library_class}({written}) is not valid: {reason}")
 
     def processes_started(self) -> None:
         """Has codebooks that are moving averages follow all processes, unless ``sync_codebook`` says otherwise.
@@ -114,8 +137,7 @@ class LibraryQuantizer(Quantizer):
         The library decides that when it builds a module, and Lightning starts the processes later: so the module is
         built once more, with the values it had.
         """
-        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
-        if distributed and "sync_codebook" in _parameters(self.library_class) - self._settings.keys():
+        if _distributed() and "sync_codebook" in _parameters(self.library_class) - self._settings.keys():
             state, mode = self.state_dict(), self.training
             device = next(itertools.chain(self.library.parameters(), self.library.buffers())).device
             self.library = self._build(sync_codebook=True).to(device).train(mode)
@@ -179,6 +201,10 @@ class LibraryQuantizer(Quantizer):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
+def _distributed() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
 def _find(name: str) -> type[nn.Module]:
     classes = library_classes()
     if not classes:
@@ -226,13 +252,18 @@ def _check_settings(name: str, dim: int, settings: dict) -> None:
             for value in values:
                 check_positive(setting, value)
     codebook_size = settings.get("codebook_size")
+    if not isinstance(codebook_size, int | None) and not {"ResidualVQ", "HierarchicalVQ"} & set(chain):
+        raise ValueError(f"codebook_size of {name} must be one number, got {codebook_size}")
+    for setting in _COUNTS:
+        if isinstance(settings.get(setting), (tuple, list)):
+            raise ValueError(f"{setting} must be one number, got {settings[setting]}")
 
     if "LFQ" in chain and codebook_size is not None and (codebook_size < 2 or codebook_size & (codebook_size - 1)):
         power = 2 ** max(1, int(math.log2(codebook_size)))
         nearest = min(power, 2 * power, key=lambda size: abs(size - codebook_size))
         raise ValueError(f"codebook_size of {name} must be a power of 2, at least 2, got {codebook_size}; the nearest "
                          f"valid value is {nearest}")
-    groups = settings.get("groups", 1)
+    groups = settings.get("groups") or 1
     if dim % groups:
         nearest = min((d for d in range(1, dim + 1) if dim % d == 0), key=lambda d: abs(d - groups))
         raise ValueError(f"groups must divide the latent's {dim} channels, got {groups}; the nearest valid value is "
@@ -240,16 +271,19 @@ def _check_settings(name: str, dim: int, settings: dict) -> None:
     if "ResidualVQ" in chain and settings.get("heads", 1) != 1:
         raise ValueError(f"{name} has no heads, got heads={settings['heads']}; the only valid value is 1. For heads "
                          "use multi_headed_vq")
-    if isinstance(settings.get("levels"), (list, tuple)):
+    if settings.get("levels") is not None and not (name == "LatentQuantize" and settings.get("codebook_dim")):
         smallest = 2 if "ResidualFSQ" in chain or settings.get("preserve_symmetry") or "FSQ" not in chain else 3
         _check_levels(settings["levels"], smallest)
     _require_codebook_memory(name, dim, settings)
 
 
 def _check_levels(levels, smallest):
+    alone = not isinstance(levels, (list, tuple))
+    levels = [levels] if alone else levels
     whole = [level for level in levels if isinstance(level, int) and not isinstance(level, bool)]
-    if not levels or len(whole) < len(levels) or min(levels) < smallest:
-        nearest = [max(int(level), smallest) for level in levels if isinstance(level, (int, float))] or [8, 5, 5, 5]
+    if alone or not levels or len(whole) < len(levels) or min(levels) < smallest:
+        numbers = [level for level in levels if isinstance(level, (int, float)) and math.isfinite(level)]
+        nearest = [max(int(level), smallest) for level in numbers] or [8, 5, 5, 5]
         raise ValueError(f"levels must be integers of at least {smallest}, one per dimension of the codebook, got "
                          f"{list(levels)}; the nearest valid value is {nearest}")
 
@@ -266,6 +300,10 @@ def _require_codebook_memory(name, dim, settings):
         width = size.bit_length() if "LFQ" in chain else 2 * (settings.get("codebook_dim") or dim)
     else:
         return
+    for count in _COUNTS:  # modules of their own, or codebooks of their own: a few hundred bytes each at least
+        require_memory(512, settings.get(count) or 1, default_device(), f"the {count} of {name}", count, remedy)
+    width *= 1 if settings.get("shared_codebook") else settings.get("num_quantizers") or 1
+    width *= (settings.get("heads") or 1) if settings.get("separate_codebook_per_head") else 1
     require_memory(4 * width, size, default_device(), f"a codebook of {name}", what, remedy)
 
 

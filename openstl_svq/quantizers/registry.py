@@ -41,8 +41,10 @@ def register_quantizer(name: str, description: str, *, override: bool = False) -
     def register(cls: type) -> type:
         if not (isinstance(cls, type) and issubclass(cls, Quantizer)):
             raise ValueError(f"{cls!r} cannot be registered as {name!r}: derive it from Quantizer")
-        if name in _REGISTRY and not override:
-            owner = _REGISTRY[name].cls
+        owner = _REGISTRY[name].cls if name in _REGISTRY else cls
+        # A configuration file that defines a quantizer may be read more than once.
+        same = (owner.__module__, owner.__qualname__) == (cls.__module__, cls.__qualname__)
+        if not same and not override:
             raise ValueError(f"the quantizer name {name!r} is taken by {owner.__module__}.{owner.__qualname__}; choose "
                              f"another, or replace it with override=True")
         _REGISTRY[name] = _Entry(cls, description)

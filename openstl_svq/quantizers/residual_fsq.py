@@ -16,5 +16,5 @@ class ResidualFSQ(LibraryQuantizer):
 
     def __init__(self, dim: int, levels: Sequence[int] = (8, 5, 5, 3), num_quantizers: int = 8,
                  aux_loss_weight: float = 1.0, **settings):
-        super().__init__(dim, "ResidualFSQ", aux_loss_weight, levels=list(levels), num_quantizers=num_quantizers,
-                         **settings)
+        levels = list(levels) if isinstance(levels, tuple) else levels  # others are refused
+        super().__init__(dim, "ResidualFSQ", aux_loss_weight, levels=levels, num_quantizers=num_quantizers, **settings)

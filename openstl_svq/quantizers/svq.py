@@ -24,6 +24,16 @@ CODEBOOK_INITS = {
     "normal": nn.init.normal_,
 }
 FORMS = ("folded", "reference")
+_LEAST_SPARSE = 10  # codes; with fewer, nine tenths rounded up are all of them
+
+
+def check_init(init, codebook_size: int) -> str:
+    check_choice("init", init, CODEBOOK_INITS)
+    if init == "sparse" and codebook_size < _LEAST_SPARSE:
+        raise ValueError(f"init 'sparse' makes nine tenths of a codebook zero, all of it with {codebook_size} codes; the "
+                         f"smallest valid codebook_size is {_LEAST_SPARSE}")
+    return init
+
 
 _CHUNK_ENTRIES = 2**22  # tokens x codes held at a time where weights are streamed: 16 MiB in float32
 
@@ -94,7 +104,7 @@ class SVQ(Quantizer):
         self.codebook_size = check_positive("codebook_size", codebook_size)
         self.hidden_dim = hidden_dim if hidden_dim is None else min(check_positive("hidden_dim", hidden_dim),
                                                                     self.codebook_size)
-        self.init = check_choice("init", init, CODEBOOK_INITS)
+        self.init = check_init(init, self.codebook_size)
         self.output_relu = check_bool("output_relu", output_relu)
         self.form = check_choice("form", form, FORMS)
         features = self.dim if self.hidden_dim is None else self.hidden_dim
@@ -111,7 +121,7 @@ class SVQ(Quantizer):
         for layer in (self.proj_in, self.proj_out):
             if layer is not None:
                 layer.requires_grad_(check_bool("learn_projection", learn_projection))
-        self._fold_cache: tuple[Tensor, Tensor, Tensor] | None = None  # probe, fold, offset
+        self._fold_cache: tuple[list, Tensor, Tensor, Tensor] | None = None  # versions, probe, fold, offset
 
     def extra_repr(self) -> str:
         return (f"dim={self.dim}, codebook_size={self.codebook_size}, hidden_dim={self.hidden_dim}, "
@@ -171,8 +181,7 @@ class SVQ(Quantizer):
     def _probe(self) -> Tensor:
         """The fold times a fixed vector: reads every parameter of the fold once, at a fraction of its cost.
 
-        Whatever changed a parameter, however it was done (optimizer, load_state_dict, writing to ``.data``, another
-        device or dtype), changes this.
+        For changes that torch does not count, such as writing to ``.data``.
         """
         dtype = at_least_float32(self.codebook.dtype)
         direction = torch.arange(1, self.dim + 1, device=self.codebook.device, dtype=dtype).sin()
@@ -188,10 +197,13 @@ class SVQ(Quantizer):
             return self._form_fold()
         with full_precision(self.codebook.device):
             probe = self._probe()
+        versions = [(p.data_ptr(), None if p.is_inference() else p._version)
+                    for p in (self.codebook, self.proj_out.weight, self.proj_out.bias)]
         cache = self._fold_cache
-        if cache is None or cache[0].dtype != probe.dtype or not torch.equal(cache[0], probe):
-            cache = self._fold_cache = (probe, *self._form_fold())
-        return cache[1:]
+        if (cache is None or cache[0] != versions or cache[1].dtype != probe.dtype
+                or not torch.equal(cache[1], probe)):
+            cache = self._fold_cache = (versions, probe, *self._form_fold())
+        return cache[2:]
 
     def fuse(self) -> "FusedSVQ":
         """The same function without the codebook, C' -> d -> C', for inference and export.

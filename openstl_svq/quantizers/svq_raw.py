@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from .base import Quantizer, QuantizerOutput, at_least_float32, from_tokens, full_precision, to_tokens
-from .checks import check_bool, check_choice, check_number, check_positive
+from .checks import check_bool, check_number, check_positive
 from .memory import default_device, require_memory
 from .registry import register_quantizer
 from .sparse_coding import objective, shrink, step_size
-from .svq import CODEBOOK_INITS
+from .svq import CODEBOOK_INITS, check_init
 from .usage import weight_usage
 
 
@@ -47,7 +47,7 @@ class SVQRaw(Quantizer):
         self.l1_weight = check_number("l1_weight", l1_weight)
         self.positive = check_bool("positive", positive)
         self.aux_loss_weight = check_number("aux_loss_weight", aux_loss_weight)
-        self.init = check_choice("init", init, CODEBOOK_INITS)
+        self.init = check_init(init, self.codebook_size)
         require_memory((self.codebook_size + 2 * self.dim + 1) * torch.finfo(torch.get_default_dtype()).bits // 8,
                        self.codebook_size, default_device(), "the N x N matrix of svq_raw", "codebook_size",
                        "Use a smaller codebook, or the quantizer svq.")

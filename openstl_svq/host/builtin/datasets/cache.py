@@ -94,8 +94,9 @@ def cached_statistics(frames) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _folders(beside) -> list[Path]:
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openstl_svq"
     named = [Path(os.environ[ENVIRONMENT])] if os.environ.get(ENVIRONMENT) else []
+    # expanduser leaves "~" where there is no home: then a folder of that name, as the last of three, is no harm.
+    user = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "openstl_svq"
     return [*named, Path(beside) / ".openstl_svq_cache", user]
 
 

@@ -67,7 +67,7 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
         datasets.append(WindowDataset(
             frames, inside, idx_in, idx_out, data_name=source.name or path.stem, mean=scaling[0], std=scaling[1],
             times=source.times, split=split, units=source.units, lat=source.lat, lon=source.lon,
-            channels=source.channels,
+            channels=source.channels, field=not source.images,
             augment=CropAndFlip(0.95) if use_augment and name == "training" else None))
     return datasets
 

@@ -113,19 +113,27 @@ class ImageFormat:
 
 
 def read_image(file) -> np.ndarray:
-    """An image file (path or open file) as bytes ``(H, W)`` or ``(H, W, 3)``.
+    """An image file (path or open file) as bytes ``(H, W)`` or ``(H, W, 3)``; transparency is left out.
 
     Raises:
-        ValueError: there is no such file, or it is damaged.
+        ValueError: there is no such file, it is damaged, or its values are no bytes.
     """
     with _opened(file) as image:
-        return np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
+        return np.asarray(image if image.mode in ("L", "RGB") else image.convert(_mode(image, file)))
 
 
 def image_shape(file) -> tuple[int, int, int]:
     """``(H, W, C)`` of what :func:`read_image` gives (C is 1 of grey), from the beginning of the file."""
     with _opened(file) as image:
-        return image.height, image.width, 1 if image.mode == "L" else 3
+        return image.height, image.width, 1 if _mode(image, file) == "L" else 3
+
+
+def _mode(image, file) -> str:
+    if image.mode.startswith(("I", "F")):  # PIL would cut such values to 0..255
+        kind = "floating-point" if image.mode == "F" else "16-bit or 32-bit"
+        raise ValueError(f"the image {file} has {kind} values, and images are bytes here. Scale it to 8 bits, or give "
+                         "the numbers as an array: -d custom --data_root FILE.npy.")
+    return "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
 
 
 @contextmanager

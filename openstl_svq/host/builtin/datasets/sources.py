@@ -196,10 +196,22 @@ def _from_store(path, data_name) -> Source:
     units = {a.attrs.get("units") for a in arrays}
     described = [(name if a.ndim == 3 else f"{name} {a.dims[1]} {z:g}", a.attrs.get("units"))
                  for name, a in zip(names, arrays) for z in ([0] if a.ndim == 3 else _places(a, a.dims[1]))]
-    lat, lon = (arrays[0].coords[d].values if d in arrays[0].coords else None for d in (y, x))
+    lat, lon = _degrees(arrays[0], y, "latitude"), _degrees(arrays[0], x, "longitude")
+    lat, lon = (None, None) if lat is None or lon is None else (lat, lon)
     return Source(read, shape, name=names[0] if len(names) == 1 else names, times=_increasing(times, path),
                    units=units.pop() if len(units) == 1 else None, lat=lat, lon=lon, channels=described,
                    paths=[path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()))
+
+
+def _degrees(array, dim: str, what: str) -> np.ndarray | None:
+    """The coordinate along ``dim`` if it is latitude or longitude by its name or as the CF conventions mark it."""
+    if dim not in array.coords or array[dim].dtype.kind not in "iuf":
+        return None
+    names = {str(dim).lower(), str(array[dim].attrs.get("standard_name", "")).lower()}
+    units = str(array[dim].attrs.get("units", "")).lower()
+    direction = {"latitude": "n", "longitude": "e"}[what]
+    marked = re.fullmatch(rf"degrees?_?{direction}(orth|ast)?", units)
+    return array[dim].values if marked or names & {what, what[:3]} else None
 
 
 def _places(array, dim) -> np.ndarray:

@@ -23,12 +23,13 @@ class WindowDataset(Dataset):
         units, lat, lon: of the data, or ``None``.
         channels: name and unit (or ``None``) of each channel, if they are known.
         blue_first: the channels are blue, green, red.
+        field: the frames are a field on a grid, not images: scores are means over it, not OpenSTL's sums.
         augment: changes the frames of a window together, ``(T, C, H, W) -> (T, C, H, W)``.
     """
 
     def __init__(self, frames, anchors, idx_in, idx_out, *, data_name, mean=0.0, std=1.0, normalise=None, times=None,
                  split=None, units=None, lat=None, lon=None,
-                 channels: list[tuple[str, str | None]] | None = None, blue_first=False,
+                 channels: list[tuple[str, str | None]] | None = None, blue_first=False, field=False,
                  augment: Callable[[Tensor], Tensor] | None = None):
         self._frames = frames
         self._anchors = np.asarray(anchors, dtype=np.int64)
@@ -36,11 +37,11 @@ class WindowDataset(Dataset):
         self._steps_in = len(idx_in)
         self._times = times
         self._split = split
-        self._normalise = (mean, std) if normalise is None else normalise
+        self.normalised_with = (mean, std) if normalise is None else normalise
         self._augment = augment
         self.data_name, self.mean, self.std = data_name, mean, std
         self.units, self.lat, self.lon = units, lat, lon
-        self.channels, self.blue_first = channels, blue_first
+        self.channels, self.blue_first, self.field = channels, blue_first, field
 
     def __len__(self):
         return len(self._anchors)
@@ -68,7 +69,7 @@ class WindowDataset(Dataset):
             yield self._read(indices), None if self._times is None else self._times[indices]
 
     def _read(self, indices) -> np.ndarray:
-        mean, std = self._normalise
+        mean, std = self.normalised_with
         values = self._frames.read(indices)
         return values if isinstance(mean, float) and (mean, std) == (0.0, 1.0) else (values - mean) / std
 
