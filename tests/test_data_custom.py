@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from openstl_svq.host.builtin.datasets import load_data
+from openstl_svq.host.builtin.datasets import cache, dataloader_custom, load_data
 from openstl_svq.host.builtin.datasets.dataloader_custom import _split
 from openstl_svq.host.builtin.datasets.sources import Source
 
@@ -86,9 +86,9 @@ def test_netcdf_keeps_coordinates_units_and_times(tmp_path):
     times = np.delete(times, 30)
     lat, lon = np.linspace(-10, 10, 8), np.arange(12.0)
     values = series(79)
-    dims = ("time", "y", "x")
+    dims = ("time", "lat", "lon")
     xr.Dataset({"h": (dims, values, {"units": "m"}), "q": (dims, 2 * values, {"units": "m"})},
-               coords={"time": times.astype("datetime64[ns]"), "y": lat, "x": lon}).to_netcdf(tmp_path / "my.nc")
+               coords={"time": times.astype("datetime64[ns]"), "lat": lat, "lon": lon}).to_netcdf(tmp_path / "my.nc")
     bounds = dict(train_time=["2020-01-01", "2020-01-07"], val_time=["2020-01-08", "2020-01-08"],
                   test_time=["2020-01-09", "2020-01"])
     train, validation, test = load(tmp_path / "my.nc", data_name="h", **bounds)
@@ -263,7 +263,7 @@ def test_what_is_refused(tmp_path):
     fails(r"frames have shape \[1, 8, 12\].*Give in_shape=\[3,1,8,12\]", path, in_shape=(3, 1, 8, 8))
     fails("validation part has 4 frames and no 3 \\+ 2 in a row", path, split=[0.7, 0.1, 0.2])
     fails("three shares above 0", path, split=[0.5, 0.5])
-    fails("need data with times", path, train_time=["2020", "2020"])
+    fails("need data with dates as times", path, train_time=["2020", "2020"])
     fails("unknown normalise 'std'.*Available: minmax, none, standard", path, normalise="std")
     fails("crop must be a height and a width up to 8 x 12", path, crop=[9, 4])
     values[7, 2, 3] = np.nan
@@ -288,3 +288,173 @@ def test_what_is_refused(tmp_path):
     fails("2.png is 9 x 12 with 3 channels, .*0.png 8 x 12", tmp_path / "empty")
     np.savez(tmp_path / "t.npz", a=series(), time=np.datetime64("2020", "h") - np.arange(40))
     fails("times must increase", tmp_path / "t.npz")
+
+
+def netcdf(path, values, dims=("time", "y", "x"), coords=None, **to_netcdf):
+    xr.Dataset({"h": (dims, values, {"units": "K"})}, coords=coords).to_netcdf(path, **to_netcdf)
+    return path
+
+
+@pytest.mark.parametrize("y, x, known", [
+    (("y", {}), ("x", {}), False), (("lat", {}), ("lon", {}), True), (("lat", {}), ("x", {}), False),
+    (("y", {"units": "degrees_north"}), ("x", {"units": "degrees_east"}), True),
+    (("y", {"standard_name": "latitude"}), ("x", {"standard_name": "longitude"}), True),
+    (("y", {"units": "m"}), ("x", {"units": "m"}), False)])
+def test_what_is_latitude_and_longitude(tmp_path, y, x, known):
+    coords = {y[0]: (y[0], np.arange(8.0) * 1000, y[1]), x[0]: (x[0], np.arange(12.0), x[1])}
+    dataset = load(netcdf(tmp_path / "my.nc", series(), ("time", y[0], x[0]), coords))[2]
+    assert (dataset.lat is not None) == (dataset.lon is not None) == known
+
+
+@pytest.mark.parametrize("dims", [("lat", "lon", "valid_time"), ("valid_time", "lat", "lon"), ("lat", "lon", "time")])
+def test_time_is_where_the_dates_are(tmp_path, dims):
+    values = series()
+    times = np.datetime64("2020-01-01", "ns") + np.arange(40) * np.timedelta64(6, "h")
+    order = [("valid_time" if "valid_time" in dims else "time", "lat", "lon").index(d) for d in dims]
+    dataset = load(netcdf(tmp_path / "my.nc", values.transpose(order), dims, {max(dims, key=len): times}
+                          if "valid_time" in dims else {"time": times}))[2]
+    assert dataset.target_times(0) is not None
+    assert_close(physical(dataset, 0)[:, 0], values[30:35])
+
+
+def test_dates_of_another_calendar(tmp_path):
+    cftime = pytest.importorskip("cftime")
+    months = [*range(20), *range(25, 45)]
+    times = [cftime.DatetimeNoLeap(2000 + m // 12, m % 12 + 1, 1) for m in months]
+    path = netcdf(tmp_path / "my.nc", series(), coords={"time": times})
+    parts = load(path)
+    assert [len(d) for d in parts] == [20 - 4, 10 - 4, 10 - 4]
+    assert str(parts[2].target_times(0)[0]) == "2003-03-01T00:00"
+    train = load(path, split=[0.75, 0.125, 0.125])[0]
+    assert len(train) == 20 - 4 + 10 - 4  # no window across the five months that are missing
+    days = [cftime.Datetime360Day(2000, 2, d) for d in range(1, 31)] + [cftime.Datetime360Day(2000, 3, d) for d in range(1, 11)]
+    with pytest.raises(ValueError, match="calendar 360_day, with days that no year has"):
+        load(netcdf(tmp_path / "days.nc", series(), coords={"time": days}))
+
+
+def test_numbers_in_place_of_dates_tell_gaps(tmp_path):
+    times = np.array([*range(10), *range(20, 50)])
+    assert len(load(netcdf(tmp_path / "my.nc", series(), coords={"time": times}))[0]) == 10 - 4 + 10 - 4
+    seconds = np.datetime64("2020-01-01", "ns") + np.arange(40) * np.timedelta64(90, "s")
+    with pytest.warns(UserWarning, match="finer than a minute"):
+        dataset = load(netcdf(tmp_path / "fine.nc", series(), coords={"time": seconds}))[0]
+    assert len(dataset) == 20 - 4 and dataset.target_times(0) is None
+
+
+def test_a_change_of_the_interval_is_a_border(tmp_path):
+    hours = np.concatenate([6 * np.arange(12), 67 + np.arange(8), 80 + 6 * np.arange(20)])
+    times = np.datetime64("2020-01-01", "ns") + hours * np.timedelta64(1, "h")
+    train = load(netcdf(tmp_path / "my.nc", series(), coords={"time": times}))[0]
+    assert len(train) == 12 - 4
+    for k in range(len(train)):
+        assert set(np.diff(np.concatenate([train.input_times(k), train.target_times(k)]))) == {np.timedelta64(6, "h")}
+
+
+@pytest.mark.parametrize("version", ["NETCDF3_CLASSIC", "NETCDF3_64BIT"])
+@pytest.mark.parametrize("unlimited", [(), ("time",)])
+def test_a_classic_netcdf_that_is_cut_off(tmp_path, version, unlimited):
+    times = np.datetime64("2020-01-01", "ns") + np.arange(40) * np.timedelta64(6, "h")
+    path = netcdf(tmp_path / "my.nc", series(), coords={"time": times}, format=version, engine="netcdf4",
+                  unlimited_dims=unlimited)
+    assert len(load(path)[0]) == 16
+    whole = path.read_bytes()
+    for length in (len(whole) - 100, len(whole) // 2):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="my.nc is cut off: the file is shorter than its header says"):
+            load(path)
+
+
+@pytest.mark.parametrize("time", [np.arange(40) * 6, np.array(["jan"] * 40)])
+def test_times_of_an_npz_are_dates(tmp_path, time):
+    np.savez(tmp_path / "my.npz", frames=series(), time=time)
+    with pytest.raises(ValueError, match="my.npz: its times must be datetime64, got"):
+        load(tmp_path / "my.npz")
+
+
+def test_a_damaged_npz(tmp_path):
+    np.savez_compressed(tmp_path / "my.npz", frames=series())
+    content = bytearray((tmp_path / "my.npz").read_bytes())
+    content[len(content) // 2] ^= 255
+    (tmp_path / "my.npz").write_bytes(content)
+    with pytest.raises(ValueError, match="my.npz: the array frames cannot be read"):
+        load(tmp_path / "my.npz")
+
+
+def images(folder, count=40, name="{:03}.png", mode="L", skip=(), seed=0):
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    for k in range(count):
+        if k not in skip:
+            Image.fromarray(rng.integers(0, 255, (8, 12), dtype=np.uint8)).convert(mode).save(folder / name.format(k))
+    return folder
+
+
+@pytest.mark.parametrize("array, what", [
+    (np.arange(96, dtype=np.uint16).reshape(8, 12) * 600, "16-bit or 32-bit"),
+    (np.linspace(0, 1, 96, dtype=np.float32).reshape(8, 12), "floating-point")])
+def test_images_of_more_than_bytes_are_refused(tmp_path, array, what):
+    for k in range(40):
+        Image.fromarray(array).save(tmp_path / f"{k}.tif")
+    with pytest.raises(ValueError, match=f"{what} values, and images are bytes"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["1", "LA"])
+def test_grey_is_one_channel(tmp_path, mode):
+    assert load(images(tmp_path, mode=mode))[0][0][0].shape == (3, 1, 8, 12)
+
+
+def test_pages_are_no_frames(tmp_path):
+    page = Image.new("L", (12, 8))
+    for k in range(40):
+        page.save(tmp_path / f"{k}.tif", save_all=True, append_images=[page, page])
+    with pytest.raises(ValueError, match="has 3 pages"):
+        load(tmp_path)
+
+
+def test_hidden_folders_are_left_out_and_stray_images_are_refused(tmp_path):
+    images(tmp_path / "a" / ".ipynb_checkpoints", 3)
+    assert [len(d) for d in load(images(tmp_path / "a"))] == [16, 6, 6]
+    images(tmp_path / "b" / "one")
+    images(tmp_path / "b", 1, "preview{}.png")
+    with pytest.raises(ValueError, match="preview0.png lies beside the folder of images"):
+        load(tmp_path / "b")
+
+
+def test_numbers_within_names_tell_gaps(tmp_path):
+    with pytest.warns(UserWarning, match="images are missing in 1 places, the first between img009_left.png and"):
+        assert [len(d) for d in load(images(tmp_path, 50, "img{:03}_left.png", skip=range(10, 20)))] == [12, 6, 6]
+
+
+@pytest.mark.parametrize("options", [{"crop": 8}, {"crop": ["8", "8"]}, {"crop": [4.0, 4.0]}, {"split": ["a", 1, 2]}])
+def test_crop_and_split_of_wrong_types(tmp_path, options):
+    np.save(tmp_path / "my.npy", series())
+    with pytest.raises(ValueError, match=f"{[*options][0]} must be"):
+        load(tmp_path / "my.npy", **options)
+
+
+def test_fields_are_scored_by_point_and_images_by_frame(tmp_path):
+    np.save(tmp_path / "my.npy", series())
+    assert load(tmp_path / "my.npy")[2].field and not load(images(tmp_path / "images"))[2].field
+
+
+def test_statistics_are_kept_and_what_a_killed_process_left_is_removed(tmp_path, monkeypatch):
+    np.save(tmp_path / "my.npy", series())
+    monkeypatch.setattr(cache, "IN_MEMORY", 0)
+    monkeypatch.setattr(cache.at_hand, "__kwdefaults__", {"memory_limit": 0})
+    for kind in ("standard", "minmax"):
+        first = load(tmp_path / "my.npy", normalise=kind)[0]
+        monkeypatch.setattr(cache, "channel_statistics", None)
+        monkeypatch.setattr(dataloader_custom, "in_chunks", None)
+        again = load(tmp_path / "my.npy", normalise=kind)[0]
+        monkeypatch.undo()
+        assert_close(again.mean, first.mean)
+        assert_close(again.std, first.std)
+        monkeypatch.setenv("OPENSTL_SVQ_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(cache.at_hand, "__kwdefaults__", {"memory_limit": 0})
+    made = next((tmp_path / "cache").glob("my-*.npy"))
+    left = made.with_suffix(".12345.part")
+    left.write_bytes(b"half")
+    made.unlink()
+    load(tmp_path / "my.npy")
+    assert made.exists() and not left.exists()

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openstl_svq.data.netcdf import VARIABLES, WEATHERBENCH_GRID, write_file
-from openstl_svq.host.builtin.datasets import BaseDataModule, cache, dataset_parameters, load_data
+from openstl_svq.host.builtin.datasets import BaseDataModule, cache, dataset_parameters, load_data, windows
 from openstl_svq.host.builtin.datasets.dataset_constant import FULL_SIZES
 from openstl_svq.host.builtin.datasets.frames import ArrayFrames, FileFrames, channel_statistics
 from openstl_svq.host.builtin.datasets.times import segments
@@ -99,7 +99,7 @@ def test_openstl_protocol_is_openstl_to_the_last_index(parity_root, name):
                 assert times(sample["position"]).astype("datetime64[h]").astype(str).tolist() == sample[kind]
             assert_close(x[0, :, 0, 0], torch.tensor(sample["input_value_frame0_pixel00_per_channel"]))
             assert_close(y[-1, :, -1, -1], torch.tensor(sample["target_value_last_frame_pixel_31_63_per_channel"]))
-        frames = [values for values, _ in dataset.frames(chunk=50)]
+        frames = [values for values, _ in dataset.frames()]
         assert [*np.concatenate(frames).shape] == expected["data_shape"]
         assert len(loader) == expected["batch"]["number_of_batches"]
         assert loader.drop_last == expected["batch"]["drop_last"]
@@ -204,9 +204,11 @@ def test_strict_takes_true_six_hour_steps(tmp_path):
     assert torch.equal(again[1][0], x)
 
 
-def test_frames_gives_each_frame_once_with_its_time(hourly_root):
+def test_frames_gives_each_frame_once_with_its_time(hourly_root, monkeypatch):
     dataset = load(T2M, hourly_root)[1].dataset
-    chunks = list(dataset.frames(chunk=7))
+    monkeypatch.setattr(windows, "CHUNK_BYTES", 7 * 4 * 32 * 64)
+    chunks = list(dataset.frames())
+    assert [len(values) for values, _ in chunks] == [7] * 8 + [3]
     times = np.concatenate([t for _, t in chunks])
     assert len(times) == len(np.unique(times)) == 59 and all(len(values) == len(t) for values, t in chunks)
     values = np.concatenate([v for v, _ in chunks]) * dataset.std + dataset.mean

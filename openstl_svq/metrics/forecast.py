@@ -91,6 +91,7 @@ class ForecastMetrics(Metric):
         if not low < high:
             raise ValueError(f"clip_range is (low, high) with low < high; got {tuple(clip_range)}.")
         self.clip_range = (float(low), float(high))
+        self._warned_of_range = False
         self.lead_times = lead_times
         self.weights = self._latitude_weights(lat)
 
@@ -189,6 +190,7 @@ class ForecastMetrics(Metric):
         # Physical units want float64; images that are in [0, 1] already are exact enough, and faster, as they are.
         if self.rescaled:
             pred, true = pred.double() * std + mean, true.double() * std + mean
+        self._warn_of_range(true)
         pred = pred.clamp(*self.clip_range)
         if "ssim" in names:
             self._accumulate("ssim_sum", ssim(pred, true))
@@ -201,6 +203,14 @@ class ForecastMetrics(Metric):
                 self._accumulate("snr_sum", torch.where(noise == 0, torch.inf, 10 * (signal / noise).log10()))
         if "lpips" in names:
             self._add_lpips(pred, true)
+
+    def _warn_of_range(self, true: Tensor):
+        low, high = self.clip_range
+        if not self._warned_of_range and ((true < low) | (true > high)).double().mean() > 0.01:
+            self._warned_of_range = True
+            warnings.warn(f"true values lie outside [{low:g}, {high:g}], to which predictions are cut for "
+                          f"{', '.join(name for name in self.names if name in _FRAMEWISE)}: those scores mean nothing for "
+                          "such data. Leave them out of `metrics`.", stacklevel=3)
 
     def _add_lpips(self, pred: Tensor, true: Tensor):
         try:

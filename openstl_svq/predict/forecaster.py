@@ -7,6 +7,7 @@ from torch import Tensor
 # Standard deviations of the training data that a channel's mean may lie away from theirs. Degrees Celsius in place of
 # kelvin are 13 of them on the globe and more on a smaller grid; bytes in place of shares are over 100.
 _FAR = 8
+_SLACK = 0.5  # by which shares may leave [0, 1]: forecasts do, and may be given again
 UNCHECKED = "or turn the check off if they are meant so (check_range=False, --no_range_check)"
 
 
@@ -94,6 +95,11 @@ def checked_steps(hparams, steps: int | None) -> int:
 
 
 def _refuse_far(normalised: Tensor, mean: Tensor, std: Tensor) -> None:
+    if not mean.any() and (std == 1).all():  # trained on shares in [0, 1], as images are
+        low, high = normalised.min().item(), normalised.max().item()
+        if low < -_SLACK or high > 1 + _SLACK:
+            raise ValueError(f"the values go from {low:.6g} to {high:.6g}; those trained on lie in [0, 1]. Give them in "
+                             f"the same unit, {UNCHECKED}.")
     distance = normalised.mean(dim=(0, 1, 3, 4)).abs()  # (C)
     channel = int(distance.argmax())
     if distance[channel] <= _FAR:

@@ -2,6 +2,7 @@
 
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -232,7 +233,7 @@ def _loaded(source: Path) -> tuple[np.ndarray, np.ndarray | None]:
         if "frames" in names or len(names) == 1:
             frames = content["frames" if "frames" in names else names[0]]
             return frames, content["times"] if "times" in content.files else None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{source} cannot be read as a numpy file ({error}): it may be cut off.") from error
     raise ValueError(f"{source} holds {', '.join(names) or 'no array'}; call the frames 'frames'.")
 

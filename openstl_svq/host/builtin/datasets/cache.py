@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -72,21 +73,32 @@ def cached_file(blocks: Callable[[], Iterable[np.ndarray]], shape, dtype, *, bes
         if (folder / f"{name}-{digest}.npy").exists():
             return folder / f"{name}-{digest}.npy"
     path = _writable(folders) / f"{name}-{digest}.npy"
-    with _locked(path.with_suffix(".lock")):
+    with _locked(path.with_suffix(".lock")) as alone:
         if not path.exists():
+            if alone:  # then these are of processes that were killed
+                for left in path.parent.glob(f"{glob.escape(path.stem)}.*.part"):
+                    left.unlink(missing_ok=True)
             _build(path, blocks(), shape, dtype)
     return path
 
 
-def cached_statistics(frames) -> tuple[np.ndarray, np.ndarray]:
-    """:func:`channel_statistics`, kept beside frames that lie in a cache."""
-    if not isinstance(frames, FileFrames):
-        return channel_statistics(frames)
-    path = Path(frames.path).with_suffix(".json")
+def cached_statistics(frames, of: Callable = channel_statistics, beside: Path | None = None,
+                      key=None) -> tuple[np.ndarray, np.ndarray]:
+    """``of(frames)``, two arrays ``(1, C, 1, 1)``, kept beside frames that lie in a cache.
+
+    Args:
+        beside: that file in the cache, where ``frames`` are a part of it, told from others by ``key``.
+    """
+    if beside is None and isinstance(frames, FileFrames):
+        beside = Path(frames.path)
+    if beside is None:
+        return of(frames)
+    digest = "" if key is None else "-" + hashlib.sha256(repr((of.__name__, key)).encode()).hexdigest()[:12]
+    path = beside.with_name(f"{beside.stem}{digest}.json")
     if path.exists():
         saved = json.loads(path.read_text())
     else:
-        saved = [v.ravel().tolist() for v in channel_statistics(frames)]
+        saved = [v.ravel().tolist() for v in of(frames)]
         with contextlib.suppress(OSError):  # a cache that has become read-only: computed again next time
             with replacing(path) as partial:
                 partial.write_text(json.dumps(saved))
@@ -112,15 +124,17 @@ def _writable(folders: list[Path]) -> Path:
 
 @contextlib.contextmanager
 def _locked(path: Path):
-    """Held by one process at a time; a file system that has no locks lets all through, which costs time alone."""
+    """Held by one process at a time, which is told so; a file system that has no locks lets all through, which costs time alone."""
     with open(path, "w") as file:
+        alone = False
         if fcntl is not None:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX)
+                alone = True
             except OSError as error:
                 warnings.warn(f"{path.parent} cannot be locked ({error}): each process builds the cache by itself.",
                               stacklevel=2)
-        yield
+        yield alone
 
 
 def _build(path: Path, blocks: Iterable[np.ndarray], shape, dtype):

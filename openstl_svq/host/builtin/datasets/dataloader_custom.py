@@ -7,7 +7,7 @@ import numpy as np
 
 from ....naming import choose
 from .cache import cached_statistics
-from .frames import ArrayFrames, in_chunks
+from .frames import ArrayFrames, FileFrames, channel_statistics, in_chunks
 from .sources import open_source
 from .times import SPLITS, period, refuse_overlap
 from .windows import CropAndFlip, WindowDataset, unbroken
@@ -27,7 +27,8 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     - a video, or a folder of images (one series, in the order of the numbers in their names), of folders of images, or
       of videos.
 
-    No window crosses a gap: missing times, or missing numbers of images whose names differ in the last number alone.
+    No window crosses a gap: missing times, another interval between them, or missing numbers of images whose
+    names differ in the last number alone.
 
     Args:
         config: ``in_shape``, ``pre_seq_length``, ``aft_seq_length``; ``data_name``; ``split``: shares of training,
@@ -60,7 +61,7 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
         inside = anchors[np.isin(anchors + idx_in[0], split) & np.isin(anchors + idx_out[-1], split)]
         if not len(inside):
             raise ValueError(f"{path}: the {name} part has {len(split)} frames and no {len(idx_in)} + {len(idx_out)} "
-                             "in a row, which one window needs. Give more data, another split, or shorter "
+                             "in a row at one interval, which one window needs. Give more data, another split, or shorter "
                              "pre_seq_length and aft_seq_length.")
         if scaling is None:
             scaling = _scaling(frames, split, config.get("normalise") or ("none" if source.images else "standard"))
@@ -75,7 +76,7 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
 def _warn_of_gaps(source, path):
     """Of images that are missing by their numbers: that could be chance."""
     gaps = np.flatnonzero((np.diff(source.stretch) != 0) & (np.diff(source.video) == 0))
-    if source.numbers is not None and len(gaps):
+    if source.numbers is not None and len(source.paths) == len(source.numbers) and len(gaps):
         before, after = (source.paths[gaps[0] + k].name for k in (0, 1))
         warnings.warn(f"{path}: images are missing in {len(gaps)} places, the first between {before} and {after}; no "
                       "window crosses them. If none is missing, number the images one after the other.", stacklevel=3)
@@ -95,14 +96,14 @@ def _split(source, config):
     """Indices of the frames of each part."""
     if any(config.get(key) for key in SPLITS):
         if source.times is None:
-            raise ValueError("train_time, val_time and test_time need data with times; give split=[0.7,0.1,0.2] "
+            raise ValueError("train_time, val_time and test_time need data with dates as times; give split=[0.7,0.1,0.2] "
                              "instead.")
         if not all(config.get(key) for key in SPLITS):
             raise ValueError("train_time, val_time and test_time go together: one of them is missing.")
         refuse_overlap(config)
         bounds = [period(config[key], key)[:2] for key in SPLITS]
         return [np.flatnonzero((source.times >= begin) & (source.times < end)) for begin, end in bounds]
-    shares = np.asarray(config["split"], dtype=float)
+    shares = np.array([v if isinstance(v, (int, float)) else np.nan for v in np.ravel(config["split"])], dtype=float)
     if shares.shape != (3,) or not (shares > 0).all() or not np.isclose(shares.sum(), 1):
         raise ValueError(f"split must be three shares above 0 that add to 1, as in [0.7, 0.1, 0.2], got "
                          f"{config['split']!r}.")
@@ -132,12 +133,15 @@ def _scaling(frames, training, kind):
     choose("normalise", kind, _KINDS)
     if kind == "none":
         return 0.0, 1.0
-    part = _Part(frames, training)
-    if kind == "standard":
-        mean, std = cached_statistics(part)
-    else:
-        extremes = [(v.min(axis=(0, 2, 3)), v.max(axis=(0, 2, 3))) for _, v in in_chunks(part)]
-        low, high = (np.stack(e) for e in zip(*extremes))
-        mean = low.min(axis=0).reshape(1, -1, 1, 1)
-        std = high.max(axis=0).reshape(1, -1, 1, 1) - mean
-    return mean, np.where(std == 0, np.float32(1), std)
+    of = channel_statistics if kind == "standard" else _extent
+    beside = Path(frames.path) if isinstance(frames, FileFrames) else None
+    shift, scale = cached_statistics(_Part(frames, training), of, beside, key=training.tolist())
+    return shift, np.where(scale == 0, np.float32(1), scale)
+
+
+def _extent(frames):
+    """The least value of each channel, and how far the largest lies above it."""
+    extremes = [(v.min(axis=(0, 2, 3)), v.max(axis=(0, 2, 3))) for _, v in in_chunks(frames)]
+    low, high = (np.stack(e) for e in zip(*extremes))
+    low = low.min(axis=0).reshape(1, -1, 1, 1)
+    return low, high.max(axis=0).reshape(1, -1, 1, 1) - low

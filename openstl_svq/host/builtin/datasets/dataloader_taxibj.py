@@ -1,6 +1,7 @@
 """TaxiBJ (https://arxiv.org/abs/1610.00081): taxis in and out of 32 x 32 cells of Beijing, every half hour."""
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,6 @@ def _windows(path, split, steps, in_shape) -> ArrayFrames:
                     if not np.abs(block).max(initial=0) <= 1 + 1e-6:
                         raise ValueError(f"{path}: {name} has values beyond [-1, 1] or NaN near window {k}.")
                     frames[k:k + 1024, begin:begin + count] = (block + 1) / 2
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise ValueError(f"{path} cannot be read ({error}): it may be cut off; fetch it again.") from error
     return ArrayFrames(frames.reshape(-1, *in_shape[1:]))

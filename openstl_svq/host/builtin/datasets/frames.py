@@ -141,6 +141,9 @@ def _opened(file):
     from PIL import Image
     try:
         with Image.open(file) as image:
+            if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
+                raise ValueError(f"the image {file} has {image.n_frames} pages: give an image for each frame, or an array "
+                                 "(-d custom --data_root FILE.npy).")
             yield image
     except (OSError, SyntaxError) as error:  # PIL raises SyntaxError for some broken files
         raise ValueError(f"the image {file} cannot be read ({error}): it is missing or damaged; fetch it again."
@@ -156,8 +159,17 @@ def resize(image: np.ndarray, size, mode: str) -> np.ndarray:
     return planes[0].permute(1, 2, 0).reshape(*size, *image.shape[2:]).numpy()
 
 
-def in_chunks(frames, chunk: int = 512) -> Iterator[tuple[int, np.ndarray]]:
-    """All of ``frames`` in order, at most ``chunk`` at a time, each chunk with the index of its first frame."""
+CHUNK_BYTES = 64 * 2**20
+
+
+def frames_in(size: int, frame: int, most: int = 512) -> int:
+    """How many frames of ``frame`` bytes make ``size`` bytes: from 1 to ``most``."""
+    return max(1, min(most, size // frame))
+
+
+def in_chunks(frames) -> Iterator[tuple[int, np.ndarray]]:
+    """All of ``frames`` in order, some at a time, each chunk with the index of its first frame."""
+    chunk = frames_in(CHUNK_BYTES, 4 * int(np.prod(frames.shape[1:])))
     for begin in range(0, len(frames), chunk):
         yield begin, frames.read(np.arange(begin, min(begin + chunk, len(frames))))
 

@@ -1,15 +1,20 @@
 """What holds a user's own data: an array, a NetCDF or Zarr store, images, or videos."""
 
 import itertools
+import os
 import re
+import warnings
 import zipfile
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from ....naming import choose
 from .cache import at_hand, cached_file, fingerprint
-from .frames import ArrayFrames, FileFrames, from_images, image_shape, read_image
+from .frames import CHUNK_BYTES, ArrayFrames, FileFrames, frames_in, from_images, image_shape, read_image
+from .weather_files import open_netcdf
 
 IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
 VIDEOS = (".avi", ".gif", ".mkv", ".mov", ".mp4", ".webm")
@@ -24,7 +29,8 @@ class Source:
         shape: ``(N, C, H, W)`` of all frames.
         name: of the variable, or a list of several.
         times: datetime64 ``(N,)``, increasing, or ``None``.
-        numbers: of images in the names of their files, ``(N,)``, increasing within a series, or ``None``.
+        numbers: that tell gaps where there are no times, such as those in the names of images, ``(N,)``, increasing
+            within a series, or ``None``.
         video: which series each frame belongs to, ``(N,)``; by default there is one.
         units, lat, lon: of the data, or ``None``.
         channels: name and unit of each channel, if they are known.
@@ -44,7 +50,8 @@ class Source:
         if size is None:
             return
         count, channels, *full = self.shape
-        if len(size) != 2 or not all(0 < small <= large for small, large in zip(size, full)):
+        whole = isinstance(size, (list, tuple)) and all(type(n) is int for n in size)
+        if not whole or len(size) != 2 or not all(0 < small <= large for small, large in zip(size, full)):
             raise ValueError(f"crop must be a height and a width up to {full[0]} x {full[1]}, got {size!r}.")
         begin = [(large - small) // 2 for small, large in zip(size, full)]
         self.cut = tuple(slice(b, b + s) for b, s in zip(begin, size))
@@ -57,9 +64,12 @@ class Source:
         place = self.numbers if self.times is None else self.times
         border = np.diff(self.video) != 0
         if place is not None and not border.all():
-            # Months and years differ in length, so what is half as long again as the usual interval is a gap.
-            apart = np.diff(place).astype(np.int64)
-            border |= apart > 1.5 * np.median(apart[~border])
+            # Months and years differ in length, so what is half as long again as the usual interval is a gap, and what is
+            # as much shorter another interval.
+            apart = np.diff(place)
+            apart = apart.astype(np.int64) if apart.dtype.kind == "m" else apart
+            usual = np.median(apart[~border])
+            border |= (apart > 1.5 * usual) | (1.5 * apart < usual)
         return np.concatenate([[0], np.cumsum(border)])
 
     def stored(self, begin: int, end: int) -> np.ndarray:
@@ -78,7 +88,8 @@ class Source:
         key = (str(path.resolve()), self.name, str(self.cut), fingerprint(self.paths))
         if self.images:
             count, channels, *size = self.shape
-            file = cached_file(lambda: (self.stored(k, min(k + 256, count)) for k in range(0, count, 256)),
+            step = frames_in(CHUNK_BYTES, channels * size[0] * size[1])
+            file = cached_file(lambda: (self.stored(k, min(k + step, count)) for k in range(0, count, step)),
                                (count, *size, channels), np.uint8, beside=path.parent, name=path.stem, key=key)
             return FileFrames(file, from_images)
         return at_hand(_Checked(self, path), beside=path.parent, name=path.stem, key=key)
@@ -116,7 +127,7 @@ def open_source(path: Path, data_name: str | list[str] | None = None, *, keep_co
     """
     suffix = path.suffix.lower()
     if suffix == ".npy":
-        return _from_array(_loaded(path), path)
+        return _from_array(_loaded(path), path, again=lambda: np.load(path, mmap_mode="r"))
     if suffix == ".npz":
         file = _loaded(path)
         names = [name for name in file.files if name not in ("time", "times")]
@@ -124,9 +135,11 @@ def open_source(path: Path, data_name: str | list[str] | None = None, *, keep_co
             raise ValueError(f"{path} has the arrays {', '.join(names)}: say which one with data_name, or call it "
                              "frames.")
         name = choose("array", data_name or ("frames" if "frames" in names else names[0]), names)
-        times = next((file[key].astype("datetime64[m]") for key in ("time", "times") if key in file.files), None)
-        return _from_array(file[name], path, name, times)
-    if suffix in (".nc", ".zarr"):
+        times = next((_array_in(file, key, path) for key in ("time", "times") if key in file.files), None)
+        if times is not None and times.dtype.kind != "M":
+            raise ValueError(f"{path}: its times must be datetime64, got {times.dtype}. Convert them, or leave them out.")
+        return _from_array(_array_in(file, name, path), path, name, times)
+    if suffix in (".nc", ".nc4", ".zarr"):
         return _from_store(path, data_name)
     if path.is_dir():
         return _from_folder(path, keep_counts)
@@ -144,34 +157,57 @@ def _loaded(path):
                          ) from error
 
 
-def _from_array(array, path, name=None, times=None) -> Source:
-    video = None
+def _array_in(file, name: str, path) -> np.ndarray:
+    """An array of an .npz, which is only now read."""
+    try:
+        return file[name]
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path}: the array {name} cannot be read ({error}): the file may be damaged, or hold objects "
+                         "instead of numbers.") from error
+
+
+def _as_frames(array: np.ndarray) -> np.ndarray:
+    """``(T, H, W)``, ``(T, C, H, W)`` or ``(N, T, C, H, W)`` as ``(frames, C, H, W)``; images ``(frames, H, W, C)``."""
     if array.ndim == 5:
-        video = np.repeat(np.arange(len(array)), array.shape[1])
         array = array.reshape(-1, *array.shape[2:])
     if array.ndim == 3:
         array = array[:, None]
+    if array.ndim == 4 and array.dtype == np.uint8 and array.shape[-1] not in (1, 3):
+        array = array.transpose(0, 2, 3, 1)
+    return array
+
+
+def _from_array(array, path, name=None, times=None, again: Callable[[], np.ndarray] | None = None) -> Source:
+    """``again`` opens a file anew: a map kept open would count every page ever touched as this process's memory."""
+    video = np.repeat(np.arange(len(array)), array.shape[1]) if array.ndim == 5 else None
+    array = _as_frames(array)
     if array.ndim != 4 or array.dtype.kind not in "biuf":
         raise ValueError(f"{path} holds {array.dtype} of shape {array.shape}; numbers (T, H, W), (T, C, H, W) or (N, "
                          "T, C, H, W), or images (T, H, W, 3) are needed.")
     images = array.dtype == np.uint8
-    if images and array.shape[-1] not in (1, 3):
-        array = array.transpose(0, 2, 3, 1)
     if times is not None and len(times) != len(array):
         raise ValueError(f"{path} has {len(array)} frames and {len(times)} times.")
     shape = (len(array), array.shape[3], *array.shape[1:3]) if images else array.shape
-    return Source(lambda begin, end: array[begin:end], shape, images=images, name=name, times=_increasing(times, path),
-                  video=video, paths=[path])
+
+    def read(begin, end):
+        return array[begin:end] if again is None else np.array(_as_frames(again())[begin:end])
+
+    if again is not None:
+        del array
+    return Source(read, shape, images=images, name=name, **_when(times, path), video=video, paths=[path])
 
 
 def _from_store(path, data_name) -> Source:
     import xarray as xr
     try:
-        data = xr.open_zarr(path) if path.suffix == ".zarr" else xr.open_dataset(path)
+        data = xr.open_zarr(path) if path.suffix == ".zarr" else open_netcdf(path)
     except ImportError as error:
         raise ModuleNotFoundError(f"{path} needs zarr, which is not installed: pip install zarr ({error})") from error
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} cannot be read ({error}): it may be cut off.") from error
+    except (OSError, RuntimeError, KeyError) as error:
+        if path.suffix != ".zarr" or isinstance(error, PermissionError):
+            raise
+        raise ValueError(f"{path} cannot be read ({error}): it must be a Zarr group with named variables, as xarray's "
+                         "to_zarr writes it, and may be cut off.") from error
     usable = [str(name) for name in data.data_vars if 3 <= data[name].ndim <= 4]
     names = [data_name] if isinstance(data_name, str) else list(data_name or usable[:1])
     if not usable:
@@ -180,12 +216,11 @@ def _from_store(path, data_name) -> Source:
         raise ValueError(f"{path} has the variables {', '.join(usable)}: say which with data_name.")
     for name in names:
         choose("variable", name, usable)
-    arrays = [data[name].transpose("time", ...) if "time" in data[name].dims else data[name] for name in names]
+    arrays = [_time_first(data[name], path) for name in names]
     if len({a.dims for a in arrays}) > 1 or len({a.shape for a in arrays}) > 1:
         raise ValueError(f"{path}: {', '.join(names)} have different dimensions; they cannot be channels of one frame.")
     time, *_, y, x = arrays[0].dims
     times = arrays[0].coords[time].values if time in arrays[0].coords else None
-    times = times.astype("datetime64[m]") if times is not None and times.dtype.kind == "M" else None
     channels = sum(a.shape[1] if a.ndim == 4 else 1 for a in arrays)
     shape = (arrays[0].shape[0], channels, *arrays[0].shape[-2:])
 
@@ -198,9 +233,20 @@ def _from_store(path, data_name) -> Source:
                  for name, a in zip(names, arrays) for z in ([0] if a.ndim == 3 else _places(a, a.dims[1]))]
     lat, lon = _degrees(arrays[0], y, "latitude"), _degrees(arrays[0], x, "longitude")
     lat, lon = (None, None) if lat is None or lon is None else (lat, lon)
-    return Source(read, shape, name=names[0] if len(names) == 1 else names, times=_increasing(times, path),
+    return Source(read, shape, name=names[0] if len(names) == 1 else names, **_when(times, path),
                    units=units.pop() if len(units) == 1 else None, lat=lat, lon=lon, channels=described,
-                   paths=[path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()))
+                   paths=[path] if path.is_file() else _files_in(path))
+
+
+def _time_first(array, path):
+    """The variable with its dimension of time in front: ``time``, the one with dates, or the first as it is."""
+    dated = [str(dim) for dim in array.dims if dim in array.coords and array[dim].dtype.kind in "MO"]
+    if "time" in array.dims or len(dated) == 1:
+        array = array.transpose("time" if "time" in array.dims else dated[0], ...)
+    elif dated:
+        raise ValueError(f"{path}: {array.name} has several dimensions with dates ({', '.join(dated)}); call the one that "
+                         "frames follow each other along time.")
+    return array
 
 
 def _degrees(array, dim: str, what: str) -> np.ndarray | None:
@@ -221,7 +267,7 @@ def _places(array, dim) -> np.ndarray:
 
 
 def _from_folder(path, keep_counts) -> Source:
-    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGES + VIDEOS and not p.name.startswith("."))
+    files = [p for p in _files_in(path) if p.suffix.lower() in IMAGES + VIDEOS]
     kinds = {p.suffix.lower() in VIDEOS for p in files}
     if not files or len(kinds) > 1:
         raise ValueError(f"{path} holds {'both images and videos' if files else 'neither images nor videos'}; give a "
@@ -230,7 +276,26 @@ def _from_folder(path, keep_counts) -> Source:
     return _from_videos(files, path.parent if keep_counts else None) if kinds.pop() else _from_images(files)
 
 
+def _files_in(folder: Path) -> list[Path]:
+    """All files below ``folder``, hidden ones and hidden folders aside; an OSError if one cannot be looked into."""
+    def refuse(error):
+        raise error
+
+    found = []
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in names if not name.startswith(".")]
+    return sorted(found)
+
+
 def _from_images(files) -> Source:
+    folders = sorted({p.parent for p in files})
+    for folder in folders:
+        inside = next((p for p in folders if folder in p.parents), None)
+        if inside:
+            stray = next(p for p in files if p.parent == folder)
+            raise ValueError(f"{stray} lies beside the folder of images {inside}: give one folder of images, or folders "
+                             "of images alone.")
     files = sorted(files, key=lambda p: (str(p.parent), _natural(p.stem)))
     shape = _one_shape(files, [image_shape(p) for p in files])
     video = np.unique([str(p.parent) for p in files], return_inverse=True)[1]
@@ -242,9 +307,9 @@ def _from_images(files) -> Source:
 
 
 def image_numbers(files: list[Path]) -> list[tuple[str, int]] | None:
-    """What each name begins with, and the number that it ends in; ``None`` where not every name ends in one."""
-    found = [re.fullmatch(r"(.*?)(\d+)", path.stem) for path in files]
-    return [(match[1], int(match[2])) for match in found] if all(found) else None
+    """What stands about the last number in each name, and that number; ``None`` where not every name has one."""
+    found = [re.fullmatch(r"(.*?)(\d+)(\D*)", path.stem) for path in files]
+    return [(f"{match[1]}*{match[3]}" if match[3] else match[1], int(match[2])) for match in found] if all(found) else None
 
 
 def _natural(name: str) -> list:
@@ -297,15 +362,41 @@ def _video(path):
             yield frame[..., None] if frame.ndim == 2 else frame[..., :3]
     except ImportError as error:
         raise ModuleNotFoundError(f'{path} needs a video reader: pip install "imageio[pyav]" ({error})') from error
-    except (OSError, ValueError, RuntimeError, SyntaxError) as error:  # PIL raises SyntaxError for some broken GIFs
+    except (OSError, ValueError, RuntimeError, SyntaxError, LookupError, EOFError) as error:  # PIL of broken GIFs
         reason = (str(error) or type(error).__name__).splitlines()[0]  # ffmpeg's messages have dozens of lines
         raise ValueError(f'the video {path} cannot be read ({reason}): it may be damaged, or need pip install '
                          '"imageio[pyav]".') from error
 
 
-def _increasing(times, path):
-    if times is not None and len(times) > 1 and not (np.diff(times) > np.timedelta64(0)).all():
-        at = int(np.argmin(np.diff(times) > np.timedelta64(0)))
-        raise ValueError(f"{path}: times must increase, but {times[at + 1]} follows {times[at]}. Sort them, and drop "
-                         "what is twice.")
-    return times
+def _when(times, path) -> dict:
+    """``times`` of a :class:`Source` if they are dates to the minute, else ``numbers``, by which gaps are seen too."""
+    if times is None or len(times) == 0:
+        return {}
+    if times.dtype.kind == "O":  # of a calendar that xarray has no datetime64 for
+        times = _standard(times, path)
+    if times.dtype.kind not in "Miuf":
+        raise ValueError(f"{path}: its times are {times.dtype}, neither dates nor numbers.")
+    missing = np.isnat(times) if times.dtype.kind == "M" else ~np.isfinite(times)
+    rising = np.diff(times) > (np.timedelta64(0) if times.dtype.kind == "M" else 0)
+    if missing.any() or not rising.all():
+        at = int(np.argmax(missing)) if missing.any() else int(np.argmin(rising)) + 1
+        before = f" follows {times[at - 1]}" if at else ""
+        raise ValueError(f"{path}: times must increase, but {times[at]}{before}. Sort them, and drop what is twice.")
+    if times.dtype.kind == "M" and (times.astype("datetime64[m]") == times).all():
+        return {"times": times.astype("datetime64[m]")}
+    if times.dtype.kind == "M":
+        warnings.warn(f"{path}: its times are finer than a minute. Gaps are seen, but splits are by share, and forecasts "
+                      "carry no dates.", stacklevel=4)
+        times = times.astype("datetime64[ms]").astype(np.int64)
+    return {"numbers": times}
+
+
+def _standard(times: np.ndarray, path) -> np.ndarray:
+    """Dates of another calendar by their parts; its intervals are then a day longer where it has no 29 February."""
+    calendar = getattr(times[0], "calendar", "another")
+    try:
+        return np.array([f"{t.year:04}-{t.month:02}-{t.day:02}T{t.hour:02}:{t.minute:02}:{t.second:02}" for t in times],
+                        dtype="datetime64[s]")
+    except (AttributeError, ValueError) as error:
+        raise ValueError(f"{path}: its times are of the calendar {calendar}, with days that no year has ({error}). Convert "
+                         "them, as with xarray's convert_calendar.") from error

@@ -1,6 +1,9 @@
 """Weather variables in NetCDF files of WeatherBench's kind: what is in them, and frames read from them."""
 
+import os
+import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +20,47 @@ def variable_files(folder, name: str) -> list[Path]:
 def open_netcdf(path):
     """The file as an xarray dataset, values not read yet; a ValueError if it is damaged."""
     import xarray as xr
+    stat = os.stat(path)
+    _refuse_cut_off(str(path), stat.st_size, stat.st_mtime_ns)
     try:
         return xr.open_dataset(path)
+    except PermissionError:
+        raise
     except (OSError, RuntimeError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} cannot be read as NetCDF ({error}): it may be cut off; fetch it again.") from error
+        if "unable to decode time" in str(error):
+            raise ValueError(f"{path}: the units of its times are not understood ({error}). Write them as the CF "
+                             "conventions do, as in 'hours since 2001-01-01'.") from error
+        raise ValueError(unreadable(path, error)) from error
+
+
+def unreadable(path, error: Exception) -> str:
+    """What is wrong with a NetCDF file that cannot be read."""
+    import netCDF4
+    szip = "" if netCDF4.__has_szip_support__ else " (or be compressed with szip, which this netCDF4 cannot read)"
+    return f"{path} cannot be read as NetCDF ({error}): it may be cut off{szip}; fetch it again."
+
+
+@lru_cache(maxsize=256)
+def _refuse_cut_off(path: str, size: int, changed: int) -> None:
+    """The library reads the missing end of a classic file as zeros. ``size`` and ``changed`` are the cache's."""
+    with open(path, "rb") as file:
+        magic = file.read(4)
+    if magic[:3] != b"CDF":
+        return
+    try:
+        if magic[3] in (1, 2):  # scipy maps each variable where the header says that it lies
+            from scipy.io import netcdf_file
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # of the maps that are open when it is closed
+                netcdf_file(path, mmap=True).close()
+        else:
+            import netCDF4
+            with netCDF4.Dataset(path) as data:
+                if sum(v.size * v.dtype.itemsize for v in data.variables.values()) > size:
+                    raise ValueError("too short")
+    except (ValueError, TypeError, OSError) as error:
+        raise ValueError(f"{path} is cut off: the file is shorter than its header says ({size:,} bytes). Fetch it again."
+                         ) from error
 
 
 @dataclass
@@ -181,8 +221,7 @@ class NetCDFFrames:
                     low = int(positions.min())
                     values = array.isel(time=slice(low, int(positions.max()) + 1)).values[positions - low]
                 except (OSError, RuntimeError) as error:
-                    raise ValueError(f"{path} cannot be read to its end ({error}): it may be cut off; fetch it again."
-                                     ) from error
+                    raise ValueError(unreadable(path, error)) from error
             values = values.reshape(len(here), variable.channels, *self.shape[2:])
             self._refuse_missing(values, variable, path, positions)
             out[here] = values

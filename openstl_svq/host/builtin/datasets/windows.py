@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from .frames import CHUNK_BYTES, frames_in
+
 
 class WindowDataset(Dataset):
     """Pairs of input and target frames, normalised: ``(T_in, C, H, W), (T_out, C, H, W)`` float32.
@@ -60,10 +62,11 @@ class WindowDataset(Dataset):
         """Times of the target frames of window ``index``: datetime64 ``(T_out,)``."""
         return None if self._times is None else self._times[self._anchors[index] + self._offsets[self._steps_in:]]
 
-    def frames(self, chunk: int = 512) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    def frames(self) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         """Each frame of the split once, normalised: ``(n, C, H, W)`` and datetime64 ``(n,)`` or ``None``."""
         if self._split is None:
             self._split = np.unique(self._anchors[:, None] + self._offsets)
+        chunk = frames_in(CHUNK_BYTES, 4 * int(np.prod(self._frames.shape[1:])))
         for begin in range(0, len(self._split), chunk):
             indices = self._split[begin:begin + chunk]
             yield self._read(indices), None if self._times is None else self._times[indices]
