@@ -13,6 +13,7 @@ from comparison import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openstl_svq.data.module import ForecastData
 from openstl_svq.data.netcdf import VARIABLES, WEATHERBENCH_GRID, write_file
 from openstl_svq.host.builtin.datasets import BaseDataModule, cache, dataset_parameters, load_data, windows
 from openstl_svq.host.builtin.datasets.dataset_constant import FULL_SIZES
@@ -577,3 +578,16 @@ def test_all_differences_are_openstl(three_years):
 def test_differences_that_cannot_be(three_years, protocol, message):
     with pytest.raises(ValueError, match=message):
         load_years(three_years, protocol)
+
+
+def test_the_climatology_is_in_the_test_splits_own_units():
+    """Under the protocols where each split has its own statistics, the same climatology is normalised with others."""
+    physical = {}
+    for protocol in ("strict", "strict+statistics"):
+        data = ForecastData(*load_data("weather_sample_4_4_s6", 8, 8, 0, "absent", protocol=protocol),
+                            {"dataname": "weather_sample_4_4_s6", "seed": 0, "metrics": ["mse"]})
+        dataset, (_, y) = data.test_loader.dataset, data.test_loader.dataset[3]
+        values = data.climatology_for(torch.tensor([3]), y[None].double())
+        mean, std = dataset.normalised_with
+        physical[protocol] = values * torch.as_tensor(np.array(std)) + torch.as_tensor(np.array(mean))
+    assert_close(physical["strict+statistics"], physical["strict"], rtol=1e-6)

@@ -250,7 +250,7 @@ class SVQ(Quantizer):
     def _require_weights(self, tokens: int) -> None:
         copies = 2 if torch.is_grad_enabled() else 1  # the weights, and their gradient
         require_memory(copies * tokens * self.codebook.element_size(), self.codebook_size, self.codebook.device,
-                       f"the weights of {tokens} tokens", "codebook_size",
+                       f"building the weights of {tokens} tokens", "codebook_size",
                        'form="folded" needs none of it, regression_weights() yields them in chunks.')
 
 
