@@ -209,9 +209,14 @@ sweep.sweep(runs, folder, train, print, Display)
 '''
 
 
+def _take_interrupts():
+    """Also where the tests run in the background: shells let such programs ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _start_sweep(place):
     process = subprocess.Popen([sys.executable, "-c", DRIVER, str(place.folder), str(place.train), json.dumps(WORDS)],
-                               cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+                               cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, preexec_fn=_take_interrupts)
     deadline = time.monotonic() + 120
     while "seed-1" not in place.calls():
         assert time.monotonic() < deadline and process.poll() is None, "the sweep did not reach its second run"
