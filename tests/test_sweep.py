@@ -330,7 +330,8 @@ def test_cells_that_share_a_baseline_are_no_independent_pairs(place):
 
 
 @pytest.mark.parametrize("word, values", [
-    ("lr=1e-3,5e-3", [0.001, 0.005]), ("levels=[4,3],[5,3]", [[4, 3], [5, 3]]), ("x=[1,[2,3],[4,5]],6", [[1, [2, 3], [4, 5]], 6]),
+    ("lr=1e-3,5e-3", [0.001, 0.005]), ("levels=[4,3],[5,3]", [[4, 3], [5, 3]]),
+    ("x=[1,[2,3],[4,5]],6", [[1, [2, 3], [4, 5]], 6]),
     ('x={"a": {"b": 1}},2', [{"a": {"b": 1}}, 2]), ("opt=it's,adam", ["it's", "adam"]), ("x='a,b',c", ["a,b", "c"])])
 def test_values_of_a_grid(word, values):
     assert sweep.parse_axis(word)[1] == values

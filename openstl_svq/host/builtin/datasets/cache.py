@@ -124,7 +124,10 @@ def _writable(folders: list[Path]) -> Path:
 
 @contextlib.contextmanager
 def _locked(path: Path):
-    """Held by one process at a time, which is told so; a file system that has no locks lets all through, which costs time alone."""
+    """Held by one process at a time, which is told so.
+
+    A file system that has no locks lets all through, which costs time alone.
+    """
     with open(path, "w") as file:
         alone = False
         if fcntl is not None:
