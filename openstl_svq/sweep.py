@@ -11,6 +11,7 @@ A sweep owns the folder ``res_dir/ex_name``; every run of it is a run folder the
 
 import ast
 import contextlib
+import inspect
 import itertools
 import json
 import math
@@ -33,7 +34,9 @@ from .analysis.tables import Table
 from .files import replacing
 from .host import load_config
 from .metrics import METRICS
+from .models import SimVP_SVQ_Model
 from .naming import choose
+from .quantizers.memory import TooLargeForMemory
 
 try:
     import fcntl
@@ -86,7 +89,7 @@ def plan(axes: dict[str, Sequence], words: Sequence[str], options: Sequence[str]
 
     Raises:
         ValueError: an axis without values, with a value twice, or without effect; a flag that a sweep cannot take; a
-            cell that ``tools/train.py`` would refuse.
+            cell that ``tools/train.py`` would refuse, or whose model cannot be built.
     """
     for word in words:
         if (flag := word.partition("=")[0]) in _REFUSED:
@@ -123,7 +126,25 @@ def plan(axes: dict[str, Sequence], words: Sequence[str], options: Sequence[str]
                          "that differ in letters or digits.")
     if "seed" in axes:  # seed by seed, so that a sweep that is stopped early can be compared
         runs.sort(key=lambda run: axes["seed"].index(run.settings["seed"]))
+    _build_models(runs)
     return runs, cells
+
+
+def _build_models(runs: Sequence[Run]):
+    """Each model once: what cannot be built is better known now than when its run has its turn."""
+    accepted, built = inspect.signature(SimVP_SVQ_Model).parameters, set()
+    for run in runs:
+        settings = {key: value for key, value in run.config.items() if key in accepted}
+        key = json.dumps(settings, sort_keys=True)
+        if run.config["method"] not in registry.METHODS or key in built:
+            continue
+        built.add(key)
+        try:
+            SimVP_SVQ_Model(**settings)
+        except TooLargeForMemory:  # of this machine, today: a result of that run
+            continue
+        except ValueError as error:
+            raise ValueError(f"{run.name}: {error}") from error
 
 
 def _shown_value(value):

@@ -363,6 +363,16 @@ def test_axes_that_cannot_be(place, axes, message):
         place.plan(**axes)
 
 
+@pytest.mark.parametrize("axes, message", [
+    ({"quantizer": ["svq", "svg"]}, "quantizer-svg: unknown quantizer 'svg'. Did you mean"),
+    ({"model_type": ["gSTA", "gstb"]}, "model_type-gstb: .*gstb"),
+    ({"quantizer_kwargs.hidden_dim": [16, 0]}, "hidden_dim-0: hidden_dim must be a positive integer, got 0"),
+    ({"quantizer": ["vq", "svq"], "quantizer_kwargs.decay": [0.5]}, "quantizer-svq_decay-0.5: unknown setting of svq")])
+def test_models_that_cannot_be_built_are_known_before_anything_runs(place, axes, message):
+    with pytest.raises(ValueError, match=message):
+        place.plan(**axes)
+
+
 def test_why_a_run_failed(tmp_path):
     log = tmp_path / "log"
     log.write_bytes(b"error: of an earlier attempt\n")
