@@ -22,8 +22,8 @@ _NOT_CONFIG = {"steps_per_epoch", "test_mean", "test_std", "save_dir", "resume",
 class SafeCheckpointIO(TorchCheckpointIO):
     """Lightning's checkpoint files, with three promises.
 
-    A file holds tensors, numbers, strings and containers of them, so ``torch.load(..., weights_only=True)`` reads it. It
-    appears under its name only when it is complete, so a failed save leaves the previous one intact. Reading refuses
+    A file holds tensors, numbers, strings and containers of them, so ``torch.load(..., weights_only=True)`` reads it.
+    It appears under its name only when it is complete, so a failed save leaves the previous one intact. Reading refuses
     anything else with one clear message.
     """
 
@@ -51,8 +51,8 @@ def save(checkpoint: Mapping, path) -> None:
     except (OSError, RuntimeError) as error:
         if not _of_the_disk(error):
             raise
-        raise OSError(f"checkpoint {path} could not be written: {_reason(error)}. Checkpoints written before are intact: free "
-                      "space, or choose another disk with --res_dir, and continue with --resume.") from error
+        raise OSError(f"checkpoint {path} could not be written: {_reason(error)}. Checkpoints written before are "
+                      "intact: free space, or choose another disk with --res_dir, and continue with --resume.") from error
 
 
 def load(path, map_location="cpu") -> dict:
@@ -70,8 +70,8 @@ def load(path, map_location="cpu") -> dict:
     except pickle.UnpicklingError as error:
         if zipfile.is_zipfile(path) or _is_pickle(path):
             raise ValueError(
-                f"checkpoint {path} is refused: it holds more than tensors and plain values, and loading it could run any "
-                f"code ({_first_line(error)}). If you trust where it comes from, make it plain with "
+                f"checkpoint {path} is refused: it holds more than tensors and plain values, and loading it could run "
+                f"any code ({_first_line(error)}). If you trust where it comes from, make it plain with "
                 f"`python tools/convert_checkpoint.py {path} OUT.ckpt --trust`.") from error
         raise ValueError(_damaged(path, error)) from error
     except (RuntimeError, EOFError, OSError, zipfile.BadZipFile) as error:
@@ -128,8 +128,8 @@ def load_weights(module: nn.Module, checkpoint: Mapping, source: str = "the chec
     if missing or extra or shapes:
         parts = [f"{len(keys)} {what} ({_some(keys)})" for what, keys in
                  (("entries missing", missing), ("entries unknown to the model", extra), ("other shapes", shapes)) if keys]
-        raise ValueError(f"{source} is of another architecture: {'; '.join(parts)}. Use the configuration it was trained "
-                         "with: config.py in its run folder.")
+        raise ValueError(f"{source} is of another architecture: {'; '.join(parts)}. Use the configuration it was "
+                         "trained with: config.py in its run folder.")
     module.load_state_dict(have)
 
 
@@ -152,8 +152,8 @@ def plain(value, where: str = "checkpoint"):
         return [plain(v, where) for v in value]
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    raise TypeError(f"{where} is a {type(value).__module__}.{type(value).__qualname__}, which a safe checkpoint cannot hold: "
-                    "only tensors, arrays, numbers, strings, and containers of them.")
+    raise TypeError(f"{where} is a {type(value).__module__}.{type(value).__qualname__}, which a safe checkpoint cannot "
+                    "hold: only tensors, arrays, numbers, strings, and containers of them.")
 
 
 def _as_builtin(value):

@@ -1,6 +1,7 @@
 """The configuration of a run: default < dataset entry < configuration file < command line.
 
-With ``--overwrite`` (OpenSTL's flag) the file wins over the command line. Unknown keys are errors, wherever they come from.
+With ``--overwrite`` (OpenSTL's flag) the file wins over the command line. Unknown keys are errors, wherever they come
+from.
 """
 
 import argparse
@@ -41,8 +42,8 @@ def create_parser() -> argparse.ArgumentParser:
     group.add_argument("--quantizer_kwargs", default={}, type=_dictionary, metavar="DICT",
                        help="its arguments, as in \"{'codebook_size': 1000}\"")
     group.add_argument("--quant_position", default="before", help=f"of the translator: {', '.join(QUANT_POSITIONS)}")
-    group.add_argument("--loss", default=None, help=f"{', '.join(LOSSES)} (default: mae for simvp_svq and tau_svq, also with "
-                       "quant_position none; else mse)")
+    group.add_argument("--loss", default=None, help=f"{', '.join(LOSSES)} (default: mae for simvp_svq and tau_svq, "
+                       "also with quant_position none; else mse)")
     group.add_argument("--noise_ratio", default=0.0, type=float, help="share of the training input that is disturbed")
     group.add_argument("--usage_interval", default=USAGE_INTERVAL, type=int, metavar="STEPS",
                        help="steps between logs of codebook usage; 0 for none")
@@ -51,9 +52,9 @@ def create_parser() -> argparse.ArgumentParser:
     group.add_argument("--patience", default=10, type=int, metavar="EPOCHS",
                        help="stop after so many epochs without a better validation loss; 0 to train all epochs")
     group.add_argument("--protocol", default="strict",
-                       help="strict: validation split and training statistics, as the paper says; openstl: validation on "
-                            "the test set and OpenSTL's indices, to compare with published tables; strict+NAME+...: one of "
-                            f"the differences alone: {', '.join(protocols.DIFFERENCES)}")
+                       help="strict: validation split and training statistics, as the paper says; openstl: validation "
+                            "on the test set and OpenSTL's indices, to compare with published tables; strict+NAME+...: "
+                            f"one of the differences alone: {', '.join(protocols.DIFFERENCES)}")
     group.add_argument("--val_fraction", default=0.1, type=float,
                        help="strict protocol: share of the training data held out where a dataset has no validation split")
     group.add_argument("--accelerator", default=None, help="auto, cpu, gpu or mps (default: what --device says)")
@@ -221,8 +222,8 @@ def _checked(config: dict) -> dict:
         if config.get(key) is not None and config[key] != int(config[key]):
             raise ValueError(f"{key} must be a whole number, got {config[key]!r}.")
     if config["log_step"] > config["epoch"]:
-        raise ValueError(f"log_step must be at most epoch ({config['epoch']}), got {config['log_step']}: there would be no "
-                         "best checkpoint.")
+        raise ValueError(f"log_step must be at most epoch ({config['epoch']}), got {config['log_step']}: there would "
+                         "be no best checkpoint.")
     if not 0 < config["val_fraction"] < 1:
         raise ValueError(f"val_fraction must lie between 0 and 1, got {config['val_fraction']!r}.")
 
@@ -254,8 +255,8 @@ def _checked(config: dict) -> dict:
             if ast.literal_eval(repr(value)) != value:
                 raise ValueError
         except (ValueError, SyntaxError):
-            raise ValueError(f"configuration key {key!r} must be a plain value (number, string, list, dictionary), since it "
-                             f"is saved with every checkpoint; got {value!r}.") from None
+            raise ValueError(f"configuration key {key!r} must be a plain value (number, string, list, dictionary), "
+                             f"since it is saved with every checkpoint; got {value!r}.") from None
     return config
 
 
@@ -264,9 +265,9 @@ def _check_downsampling(method: str, grid: list[int], stages: int):
     factor = 2 ** (stages // 2)
     if method.removesuffix("_svq") in ("simvp", "tau") and any(size % factor for size in grid):
         below = [max(factor, size // factor * factor) for size in grid]
-        raise ValueError(f"frames of {grid[0]} x {grid[1]} cannot be divided by the downsampling of {factor} = 2 ** (N_S // 2) "
-                         f"with N_S = {stages}. Lower N_S, or cut the data to {below[0]} x {below[1]} (for -d custom: "
-                         f"crop = {below}, and in_shape with the same height and width).")
+        raise ValueError(f"frames of {grid[0]} x {grid[1]} cannot be divided by the downsampling of {factor} = 2 ** "
+                         f"(N_S // 2) with N_S = {stages}. Lower N_S, or cut the data to {below[0]} x {below[1]} (for "
+                         f"-d custom: crop = {below}, and in_shape with the same height and width).")
 
 
 def _literal(text: str):

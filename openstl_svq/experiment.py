@@ -62,8 +62,8 @@ class Experiment(BaseExperiment):
             super().__init__(args, dataloaders, args.strategy)
         except AttributeError as error:  # OpenSTL's methods read their sizes from the configuration as attributes
             unset = sorted(registry.config_keys(args.method) - set(vars(args)))
-            raise ValueError(f"{args.method} cannot be built: {error}. Configuration keys that it may read and that are not "
-                             f"set: {', '.join(unset)}. Give them in a file (-c) or with --cfg_options.") from error
+            raise ValueError(f"{args.method} cannot be built: {error}. Configuration keys that it may read and that "
+                             f"are not set: {', '.join(unset)}. Give them in a file (-c) or with --cfg_options.") from error
         self.save_dir = Path(self.save_dir)
         self.method.hparams["trained_on"] = self.data.trained_on()  # into every checkpoint, for openstl_svq.predict
         self._weights_of: tuple[Path, int | None] | None = None  # the checkpoint in the method, and its epochs
@@ -305,8 +305,8 @@ def find_checkpoint(args) -> Path:
     if not path.is_file():
         runs = sorted(p.parent.parent.name for p in Path(args.res_dir).glob("*/checkpoints/last.ckpt"))
         have = f" Runs in {args.res_dir}: {', '.join(runs)}." if runs else ""
-        raise FileNotFoundError(f"nothing to resume: {path} does not exist.{have} Name the run with --ex_name, or give its "
-                                "folder or checkpoint to --resume; leave --resume out to start afresh.")
+        raise FileNotFoundError(f"nothing to resume: {path} does not exist.{have} Name the run with --ex_name, or give "
+                                "its folder or checkpoint to --resume; leave --resume out to start afresh.")
     return path
 
 
@@ -331,10 +331,10 @@ def _claim_folder(res_dir: Path, name: str, num_nodes: int = 1) -> str:
     def taken(candidate):
         return (res_dir / candidate).is_dir() and any((res_dir / candidate).iterdir())
 
-    if num_nodes > 1 or _started_by_a_launcher():  # which started all at once: a choice by one would differ from another's
+    if num_nodes > 1 or _started_by_a_launcher():  # all at once: what one finds is not what another finds
         if _is_first_process() and taken(name):
-            raise ValueError(f"{res_dir / name} holds an earlier run. Give this one another --ex_name, or continue that "
-                             "one with --resume.")
+            raise ValueError(f"{res_dir / name} holds an earlier run. Give this one another --ex_name, or continue "
+                             "that one with --resume.")
         return name
     chosen, number = name, 2
     while taken(chosen):

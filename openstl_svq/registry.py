@@ -28,8 +28,8 @@ def register() -> None:
     for name, method in METHODS.items():
         owner = method_maps.setdefault(name, method)
         if owner is not method and not issubclass(owner, method):
-            raise ValueError(f"the method name {name!r} is taken by {owner.__module__}.{owner.__qualname__}. Remove that "
-                             "registration, or import openstl_svq before it.")
+            raise ValueError(f"the method name {name!r} is taken by {owner.__module__}.{owner.__qualname__}. Remove "
+                             "that registration, or import openstl_svq before it.")
     for name, entry in SAMPLE_DATASETS.items():
         if dataset_parameters.setdefault(name, entry) != entry:
             raise ValueError(f"the dataset name {name!r} is taken by another entry: {dataset_parameters[name]}.")

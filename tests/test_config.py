@@ -131,8 +131,8 @@ def test_values_that_could_not_be_saved_are_refused(tmp_path):
 
 @pytest.mark.parametrize("words, accelerator, gpus", [
     (["--device", "cuda"], "gpu", [0]), (["--device", "cuda:1"], "gpu", [1]), (["--device", "cpu"], "cpu", [0]),
-    (["--device", "cuda:1", "--gpus", "2", "3"], "gpu", [2, 3]), (["--device", "cuda", "--accelerator", "cpu"], "cpu", [0]),
-    ([], "auto", [0])])
+    (["--device", "cuda:1", "--gpus", "2", "3"], "gpu", [2, 3]),
+    (["--device", "cuda", "--accelerator", "cpu"], "cpu", [0]), ([], "auto", [0])])
 def test_a_device_that_is_typed_is_meant(words, accelerator, gpus):
     args = resolve(*words)
     assert (args.accelerator, args.gpus) == (accelerator, gpus)

@@ -43,9 +43,9 @@ def words(data_root, tmp_path):
     """A command line of a small model; extra words follow."""
     def build(*extra, method="simvp_svq", name="run", epochs=2):
         return ["-d", "weather_t2m_5_625", "-m", method, "--data_root", str(data_root), "--res_dir", str(tmp_path / "runs"),
-                "--ex_name", name, "--epoch", str(epochs), "--batch_size", "4", "--val_batch_size", "5", "--num_workers", "0",
-                "--accelerator", "cpu", "--lr", "1e-3", "--sched", "cosine", "--drop_path", "0.2", "--cfg_options",
-                "hid_S=4", "hid_T=8", "N_S=2", "N_T=2", "quantizer_kwargs.codebook_size=20", *TIMES, *extra]
+                "--ex_name", name, "--epoch", str(epochs), "--batch_size", "4", "--val_batch_size", "5",
+                "--num_workers", "0", "--accelerator", "cpu", "--lr", "1e-3", "--sched", "cosine", "--drop_path", "0.2",
+                "--cfg_options", "hid_S=4", "hid_T=8", "N_S=2", "N_T=2", "quantizer_kwargs.codebook_size=20", *TIMES, *extra]
     return build
 
 

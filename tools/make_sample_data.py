@@ -63,8 +63,8 @@ def main(words=None):
     name = choose("dataset", args.dataname, dataset_parameters)
     source = args.source or ("gcm" if name in SAMPLE_DATASETS else "synthetic")
     if source == "synthetic" and (args.years or args.start_year):
-        raise ValueError("--years and --start_year are for --source gcm: synthetic data have the years of the dataset's "
-                         "splits.")
+        raise ValueError("--years and --start_year are for --source gcm: synthetic data have the years of the "
+                         "dataset's splits.")
     root = Path(args.out) / name if name in SAMPLE_DATASETS else Path(args.out)
     others = {"taxibj": synthetic.taxibj, "kth": synthetic.kth, "kth20": synthetic.kth, "kth40": synthetic.kth,
               "human": synthetic.human, "kitticaltech": synthetic.kitticaltech}

@@ -3,8 +3,8 @@
     python tools/test.py work_dirs/NAME
     python tools/test.py work_dirs/NAME/checkpoints/last.ckpt --data_root ./data --protocol openstl
 
-The run or checkpoint comes first; without it, --ckpt_path or the run named by --res_dir and --ex_name is tested. All flags are
-those of tools/train.py.
+The run or checkpoint comes first; without it, --ckpt_path or the run named by --res_dir and --ex_name is tested. All
+flags are those of tools/train.py.
 """
 
 from openstl_svq import cli

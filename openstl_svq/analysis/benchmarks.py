@@ -235,8 +235,8 @@ def step_table(backbone=None, batch_size=4, codebook_size=10_000, hidden_dim=128
         f"Forward, loss, backward and Adam; {rounds} rounds in turn.",
         "Ratio: median of the paired ratios to SimVP without a quantizer, with a 95 % interval.",
         f"SVQ: {codebook_size:,} codes, width {hidden_dim}.",
-        f"Usage: perplexity and kurtosis of {USAGE_TOKENS:,} tokens. Logged every {USAGE_INTERVAL} steps, the default, it "
-        "costs {:.2f} % of a step ({:.2f} to {:.2f}).".format(*percent),
+        f"Usage: perplexity and kurtosis of {USAGE_TOKENS:,} tokens. Logged every {USAGE_INTERVAL} steps, the default, "
+        "it costs {:.2f} % of a step ({:.2f} to {:.2f}).".format(*percent),
     ])
 
 

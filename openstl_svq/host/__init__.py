@@ -1,7 +1,7 @@
 """Where OpenSTL's names come from: the real OpenSTL, or this package's own implementation of the part SimVP needs.
 
-``OPENSTL_SVQ_HOST=auto|openstl|builtin`` decides; ``auto`` (the default) takes the real one if it is installed. All other
-code imports OpenSTL's names from here and never asks which host it is.
+``OPENSTL_SVQ_HOST=auto|openstl|builtin`` decides; ``auto`` (the default) takes the real one if it is installed. All
+other code imports OpenSTL's names from here and never asks which host it is.
 
 The package that PyPI calls ``openstl`` is a 3D-mesh library of other people; it is recognised and passed over.
 """

@@ -36,8 +36,8 @@ def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, dist
         return builtin.load_data(dataname, data_root=data_root, protocol=protocol, val_fraction=val_fraction,
                                  **common, **config)
     if protocol not in (STRICT, OPENSTL):
-        raise ValueError(f"{dataname} is loaded by OpenSTL alone, which knows no single differences: --protocol {STRICT} or "
-                         f"{OPENSTL}.")
+        raise ValueError(f"{dataname} is loaded by OpenSTL alone, which knows no single differences: --protocol "
+                         f"{STRICT} or {OPENSTL}.")
     if dataname in SAMPLE_DATASETS:
         data_root = sample_root(data_root)
     train, validation, test = _openstl_loaders(dataname, str(data_root), **common, **config)

@@ -209,8 +209,8 @@ class ForecastMetrics(Metric):
         if not self._warned_of_range and ((true < low) | (true > high)).double().mean() > 0.01:
             self._warned_of_range = True
             warnings.warn(f"true values lie outside [{low:g}, {high:g}], to which predictions are cut for "
-                          f"{', '.join(name for name in self.names if name in _FRAMEWISE)}: those scores mean nothing for "
-                          "such data. Leave them out of `metrics`.", stacklevel=3)
+                          f"{', '.join(name for name in self.names if name in _FRAMEWISE)}: those scores mean nothing "
+                          "for such data. Leave them out of `metrics`.", stacklevel=3)
 
     def _add_lpips(self, pred: Tensor, true: Tensor):
         try:

@@ -46,8 +46,8 @@ class SimVP_SVQ_Model(SimVP_Model):
     def forward(self, x_raw: Tensor, return_quantizer_output: bool = False, **quantizer_options):
         """``(B, T, C, H, W)`` -> prediction of the same shape.
 
-        With ``return_quantizer_output=True``: ``(prediction, QuantizerOutput)``, the latter ``None`` without a quantizer;
-        ``quantizer_options`` (``return_codes``, ``return_usage``) go to the quantizer.
+        With ``return_quantizer_output=True``: ``(prediction, QuantizerOutput)``, the latter ``None`` without a
+        quantizer; ``quantizer_options`` (``return_codes``, ``return_usage``) go to the quantizer.
         """
         if x_raw.ndim != 5 or tuple(x_raw.shape[1:3]) != self.in_shape[:2]:
             raise ValueError(f"the model was built for input (B, T, C, H, W) with (T, C) = {self.in_shape[:2]}, "

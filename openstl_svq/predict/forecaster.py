@@ -98,8 +98,8 @@ def _refuse_far(normalised: Tensor, mean: Tensor, std: Tensor) -> None:
     if not mean.any() and (std == 1).all():  # trained on shares in [0, 1], as images are
         low, high = normalised.min().item(), normalised.max().item()
         if low < -_SLACK or high > 1 + _SLACK:
-            raise ValueError(f"the values go from {low:.6g} to {high:.6g}; those trained on lie in [0, 1]. Give them in "
-                             f"the same unit, {UNCHECKED}.")
+            raise ValueError(f"the values go from {low:.6g} to {high:.6g}; those trained on lie in [0, 1]. Give them "
+                             f"in the same unit, {UNCHECKED}.")
     distance = normalised.mean(dim=(0, 1, 3, 4)).abs()  # (C)
     channel = int(distance.argmax())
     if distance[channel] <= _FAR:

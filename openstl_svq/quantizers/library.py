@@ -63,8 +63,8 @@ class LibraryQuantizer(Quantizer):
     """A class of vector-quantize-pytorch as a `Quantizer`.
 
     It runs in float32 (or the module's own precision), whatever autocast says. In evaluation mode the library reports
-    no auxiliary loss, and most of its classes pass no gradient on to the latent. In distributed training, codebooks that
-    are moving averages follow the batches of all processes (see `processes_started`).
+    no auxiliary loss, and most of its classes pass no gradient on to the latent. In distributed training, codebooks
+    that are moving averages follow the batches of all processes (see `processes_started`).
 
     Args:
         dim: channels of the latent.

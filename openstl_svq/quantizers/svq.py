@@ -30,8 +30,8 @@ _LEAST_SPARSE = 10  # codes; with fewer, nine tenths rounded up are all of them
 def check_init(init, codebook_size: int) -> str:
     check_choice("init", init, CODEBOOK_INITS)
     if init == "sparse" and codebook_size < _LEAST_SPARSE:
-        raise ValueError(f"init 'sparse' makes nine tenths of a codebook zero, all of it with {codebook_size} codes; the "
-                         f"smallest valid codebook_size is {_LEAST_SPARSE}")
+        raise ValueError(f"init 'sparse' makes nine tenths of a codebook zero, all of it with {codebook_size} codes; "
+                         f"the smallest valid codebook_size is {_LEAST_SPARSE}")
     return init
 
 

@@ -61,8 +61,8 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
         inside = anchors[np.isin(anchors + idx_in[0], split) & np.isin(anchors + idx_out[-1], split)]
         if not len(inside):
             raise ValueError(f"{path}: the {name} part has {len(split)} frames and no {len(idx_in)} + {len(idx_out)} "
-                             "in a row at one interval, which one window needs. Give more data, another split, or shorter "
-                             "pre_seq_length and aft_seq_length.")
+                             "in a row at one interval, which one window needs. Give more data, another split, or "
+                             "shorter pre_seq_length and aft_seq_length.")
         if scaling is None:
             scaling = _scaling(frames, split, config.get("normalise") or ("none" if source.images else "standard"))
         datasets.append(WindowDataset(
@@ -96,8 +96,8 @@ def _split(source, config):
     """Indices of the frames of each part."""
     if any(config.get(key) for key in SPLITS):
         if source.times is None:
-            raise ValueError("train_time, val_time and test_time need data with dates as times; give split=[0.7,0.1,0.2] "
-                             "instead.")
+            raise ValueError("train_time, val_time and test_time need data with dates as times; give "
+                             "split=[0.7,0.1,0.2] instead.")
         if not all(config.get(key) for key in SPLITS):
             raise ValueError("train_time, val_time and test_time go together: one of them is missing.")
         refuse_overlap(config)

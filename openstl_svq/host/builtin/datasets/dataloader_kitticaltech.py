@@ -33,8 +33,8 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
         if protocol == "strict" and (root / "kitti_hkl" / "X_val.hkl").exists():
             validation = _kitti(root / "kitti_hkl", "val", length)
         test, videos = _caltech(root / "caltech", length, shape[1:]), True
-        warnings.warn("kitticaltech: KITTI's frames are red first and Caltech's blue first, as in OpenSTL and so in published "
-                      "scores: the network is tested on exchanged colours.", stacklevel=3)
+        warnings.warn("kitticaltech: KITTI's frames are red first and Caltech's blue first, as in OpenSTL and so in "
+                      "published scores: the network is tested on exchanged colours.", stacklevel=3)
     elif (root / "kitticaltech_npy").is_dir():
         train, test = (_npy(root / "kitticaltech_npy", split) for split in ("train", "test"))
     else:

@@ -90,9 +90,9 @@ def _windows(variables, config, split, taken, dataname):
     if not len(anchors):
         hours = np.diff(times[:2]).astype(float).sum() / 60
         more = f" (over {idx_out[-1] - idx_in[0] + 2} steps with indices {idx_in} -> {idx_out})" if "steps" in taken else ""
-        raise ValueError(f"{dataname}: {split} {config[split]} has {len(times)} steps of {hours:g} h and no {len(idx_in)} + "
-                         f"{len(idx_out)} of them in a row, which one window needs{more}. Give more time, or a shorter "
-                         "pre_seq_length and aft_seq_length.")
+        raise ValueError(f"{dataname}: {split} {config[split]} has {len(times)} steps of {hours:g} h and no "
+                         f"{len(idx_in)} + {len(idx_out)} of them in a row, which one window needs{more}. Give more "
+                         "time, or a shorter pre_seq_length and aft_seq_length.")
     return times, anchors, idx_in, idx_out
 
 

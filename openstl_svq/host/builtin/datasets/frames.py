@@ -142,8 +142,8 @@ def _opened(file):
     try:
         with Image.open(file) as image:
             if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
-                raise ValueError(f"the image {file} has {image.n_frames} pages: give an image for each frame, or an array "
-                                 "(-d custom --data_root FILE.npy).")
+                raise ValueError(f"the image {file} has {image.n_frames} pages: give an image for each frame, or an "
+                                 "array (-d custom --data_root FILE.npy).")
             yield image
     except (OSError, SyntaxError) as error:  # PIL raises SyntaxError for some broken files
         raise ValueError(f"the image {file} cannot be read ({error}): it is missing or damaged; fetch it again."

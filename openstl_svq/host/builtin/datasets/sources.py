@@ -64,8 +64,8 @@ class Source:
         place = self.numbers if self.times is None else self.times
         border = np.diff(self.video) != 0
         if place is not None and not border.all():
-            # Months and years differ in length, so what is half as long again as the usual interval is a gap, and what is
-            # as much shorter another interval.
+            # Months and years differ in length, so what is half as long again as the usual interval is a gap, and what
+            # is as much shorter another interval.
             apart = np.diff(place)
             apart = apart.astype(np.int64) if apart.dtype.kind == "m" else apart
             usual = np.median(apart[~border])
@@ -137,7 +137,8 @@ def open_source(path: Path, data_name: str | list[str] | None = None, *, keep_co
         name = choose("array", data_name or ("frames" if "frames" in names else names[0]), names)
         times = next((_array_in(file, key, path) for key in ("time", "times") if key in file.files), None)
         if times is not None and times.dtype.kind != "M":
-            raise ValueError(f"{path}: its times must be datetime64, got {times.dtype}. Convert them, or leave them out.")
+            raise ValueError(f"{path}: its times must be datetime64, got {times.dtype}. Convert them, or leave them "
+                             "out.")
         return _from_array(_array_in(file, name, path), path, name, times)
     if suffix in (".nc", ".nc4", ".zarr"):
         return _from_store(path, data_name)
@@ -244,8 +245,8 @@ def _time_first(array, path):
     if "time" in array.dims or len(dated) == 1:
         array = array.transpose("time" if "time" in array.dims else dated[0], ...)
     elif dated:
-        raise ValueError(f"{path}: {array.name} has several dimensions with dates ({', '.join(dated)}); call the one that "
-                         "frames follow each other along time.")
+        raise ValueError(f"{path}: {array.name} has several dimensions with dates ({', '.join(dated)}); call the one "
+                         "that frames follow each other along time.")
     return array
 
 
@@ -294,8 +295,8 @@ def _from_images(files) -> Source:
         inside = next((p for p in folders if folder in p.parents), None)
         if inside:
             stray = next(p for p in files if p.parent == folder)
-            raise ValueError(f"{stray} lies beside the folder of images {inside}: give one folder of images, or folders "
-                             "of images alone.")
+            raise ValueError(f"{stray} lies beside the folder of images {inside}: give one folder of images, or "
+                             "folders of images alone.")
     files = sorted(files, key=lambda p: (str(p.parent), _natural(p.stem)))
     shape = _one_shape(files, [image_shape(p) for p in files])
     video = np.unique([str(p.parent) for p in files], return_inverse=True)[1]
@@ -309,7 +310,9 @@ def _from_images(files) -> Source:
 def image_numbers(files: list[Path]) -> list[tuple[str, int]] | None:
     """What stands about the last number in each name, and that number; ``None`` where not every name has one."""
     found = [re.fullmatch(r"(.*?)(\d+)(\D*)", path.stem) for path in files]
-    return [(f"{match[1]}*{match[3]}" if match[3] else match[1], int(match[2])) for match in found] if all(found) else None
+    if not all(found):
+        return None
+    return [(f"{match[1]}*{match[3]}" if match[3] else match[1], int(match[2])) for match in found]
 
 
 def _natural(name: str) -> list:
@@ -385,8 +388,8 @@ def _when(times, path) -> dict:
     if times.dtype.kind == "M" and (times.astype("datetime64[m]") == times).all():
         return {"times": times.astype("datetime64[m]")}
     if times.dtype.kind == "M":
-        warnings.warn(f"{path}: its times are finer than a minute. Gaps are seen, but splits are by share, and forecasts "
-                      "carry no dates.", stacklevel=4)
+        warnings.warn(f"{path}: its times are finer than a minute. Gaps are seen, but splits are by share, and "
+                      "forecasts carry no dates.", stacklevel=4)
         times = times.astype("datetime64[ms]").astype(np.int64)
     return {"numbers": times}
 
@@ -398,5 +401,5 @@ def _standard(times: np.ndarray, path) -> np.ndarray:
         return np.array([f"{t.year:04}-{t.month:02}-{t.day:02}T{t.hour:02}:{t.minute:02}:{t.second:02}" for t in times],
                         dtype="datetime64[s]")
     except (AttributeError, ValueError) as error:
-        raise ValueError(f"{path}: its times are of the calendar {calendar}, with days that no year has ({error}). Convert "
-                         "them, as with xarray's convert_calendar.") from error
+        raise ValueError(f"{path}: its times are of the calendar {calendar}, with days that no year has ({error}). "
+                         "Convert them, as with xarray's convert_calendar.") from error
