@@ -47,6 +47,8 @@ _LAYOUT = {"dim", "channel_last", "channel_first", "is_channel_first", "accept_i
 _TRIAL = (8, 8)  # height and width of a latent
 _SIZES = ("codebook_size", "num_quantizers", "groups", "heads", "num_codebooks", "codebook_dim", "frozen_codebook_dim",
           "kmeans_iters")
+_WEIGHTS = ("commitment_weight", "commitment_loss_weight", "entropy_loss_weight", "orthogonal_reg_weight",
+            "codebook_diversity_loss_weight")
 _COUNTS = ("num_quantizers", "groups", "heads", "num_codebooks")
 
 
@@ -251,6 +253,11 @@ def _check_settings(name: str, dim: int, settings: dict) -> None:
             values = settings[setting] if isinstance(settings[setting], (tuple, list)) else [settings[setting]]
             for value in values:
                 check_positive(setting, value)
+    for setting in _WEIGHTS:
+        if settings.get(setting) is not None:
+            check_number(setting, settings[setting])
+    if check_number("decay", settings.get("decay", 0)) > 1:
+        raise ValueError(f"decay must lie between 0 and 1, got {settings['decay']}; the nearest valid value is 1")
     codebook_size = settings.get("codebook_size")
     if not isinstance(codebook_size, int | None) and not {"ResidualVQ", "HierarchicalVQ"} & set(chain):
         raise ValueError(f"codebook_size of {name} must be one number, got {codebook_size}")
