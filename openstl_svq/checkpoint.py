@@ -49,9 +49,10 @@ def save(checkpoint: Mapping, path) -> None:
             file.flush()
             os.fsync(file.fileno())
     except (OSError, RuntimeError) as error:
-        if not _of_the_disk(error):
+        reason = _disk_failure(error)
+        if reason is None:
             raise
-        raise OSError(f"checkpoint {path} could not be written: {_reason(error)}. Checkpoints written before are "
+        raise OSError(f"checkpoint {path} could not be written: {reason}. Checkpoints written before are "
                       "intact: free space, or choose another disk with --res_dir, and continue with --resume.") from error
 
 
@@ -164,20 +165,16 @@ def _as_builtin(value):
     return complex(value)
 
 
-def _of_the_disk(error: BaseException | None) -> bool:
-    """torch's writer turns a full disk into a RuntimeError of its own."""
-    if isinstance(error, RuntimeError) and "PytorchStreamWriter" in str(error):
-        return True
-    return error is not None and (isinstance(error, OSError) or _of_the_disk(error.__cause__ or error.__context__))
-
-
-def _reason(error: BaseException | None) -> str:
-    """What the system said, which torch's writer hides behind an error of its own."""
+def _disk_failure(error: BaseException | None) -> str | None:
+    """What the system said, which torch's writer hides behind an error of its own; None if no disk is to blame."""
+    reason = None
     while error is not None:
         if isinstance(error, OSError) and error.strerror:
             return error.strerror
+        if isinstance(error, OSError) or isinstance(error, RuntimeError) and "PytorchStreamWriter" in str(error):
+            reason = "the disk did not take all of it"
         error = error.__cause__ or error.__context__
-    return "the disk did not take all of it"
+    return reason
 
 
 def _is_pickle(path: Path) -> bool:

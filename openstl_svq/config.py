@@ -103,8 +103,8 @@ def resolve(argv: list[str] | None = None, base: dict | None = None, description
 
     file = typed.get("config_file")
     from_file = load_config(file) if file else dict(base or {})
-    _forget_dataset(from_file, typed_options.get("dataname", typed.get("dataname")))
     typed = _nested(typed, typed_options)  # one layer: what is typed together belongs together, in whatever order
+    _forget_dataset(from_file, typed.get("dataname"))
     layers = [from_file, typed]
     if typed.pop("overwrite", False):
         layers.reverse()

@@ -94,10 +94,10 @@ def plan(axes: dict[str, Sequence], words: Sequence[str], options: Sequence[str]
     for word in words:
         if (flag := word.partition("=")[0]) in _REFUSED:
             raise ValueError(f"{flag} cannot be used here: {_REFUSED[flag]}.")
-    keys = [_SHORT_KEYS.get(axis, axis) for axis in axes]
+    keys = [_key(axis) for axis in axes]
     for axis, values in axes.items():
-        if keys.count(_SHORT_KEYS.get(axis, axis)) > 1:
-            raise ValueError(f"axis {axis} is the key {_SHORT_KEYS.get(axis, axis)}, which another axis sets too.")
+        if keys.count(_key(axis)) > 1:
+            raise ValueError(f"axis {axis} is the key {_key(axis)}, which another axis sets too.")
         if axis in _NOT_PART_OF_A_RUN - {"config_file"}:
             raise ValueError(f"{axis} cannot be an axis: it does not make another run.")
         if not values or len({repr(v) for v in values}) < len(values):
@@ -153,7 +153,7 @@ def _shown_value(value):
 
 
 def _pairs(cell: dict) -> list[str]:
-    pairs = {_SHORT_KEYS.get(k, k): v for k, v in cell.items() if k != "config_file"}
+    pairs = {_key(k): v for k, v in cell.items() if k != "config_file"}
     if pairs.get("quantizer") == "none":
         del pairs["quantizer"]
         pairs["quant_position"] = "none"
@@ -172,7 +172,11 @@ def _shown(settings: dict, config: dict) -> dict:
 
 
 def _is_of_quantizer(axis: str) -> bool:
-    return _SHORT_KEYS.get(axis, axis).partition(".")[0] in _OF_THE_QUANTIZER
+    return _key(axis).partition(".")[0] in _OF_THE_QUANTIZER
+
+
+def _key(axis: str) -> str:
+    return _SHORT_KEYS.get(axis, axis)
 
 
 def _slug(axis: str, value) -> str:

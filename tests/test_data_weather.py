@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from openstl_svq.data.module import ForecastData
 from openstl_svq.data.netcdf import VARIABLES, WEATHERBENCH_GRID, write_file
-from openstl_svq.host.builtin.datasets import BaseDataModule, cache, dataset_parameters, load_data, windows
+from openstl_svq.host.builtin.datasets import BaseDataModule, cache, dataset_parameters, frames, load_data
 from openstl_svq.host.builtin.datasets.dataset_constant import FULL_SIZES
 from openstl_svq.host.builtin.datasets.frames import ArrayFrames, FileFrames, channel_statistics
 from openstl_svq.host.builtin.datasets.times import segments
@@ -207,7 +207,7 @@ def test_strict_takes_true_six_hour_steps(tmp_path):
 
 def test_frames_gives_each_frame_once_with_its_time(hourly_root, monkeypatch):
     dataset = load(T2M, hourly_root)[1].dataset
-    monkeypatch.setattr(windows, "CHUNK_BYTES", 7 * 4 * 32 * 64)
+    monkeypatch.setattr(frames, "_CHUNK_BYTES", 7 * 4 * 32 * 64)
     chunks = list(dataset.frames())
     assert [len(values) for values, _ in chunks] == [7] * 8 + [3]
     times = np.concatenate([t for _, t in chunks])

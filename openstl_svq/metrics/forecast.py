@@ -206,7 +206,7 @@ class ForecastMetrics(Metric):
 
     def _warn_of_range(self, true: Tensor):
         low, high = self.clip_range
-        if not self._warned_of_range and ((true < low) | (true > high)).double().mean() > 0.01:
+        if not self._warned_of_range and ((true < low) | (true > high)).count_nonzero() > 0.01 * true.numel():
             self._warned_of_range = True
             warnings.warn(f"true values lie outside [{low:g}, {high:g}], to which predictions are cut for "
                           f"{', '.join(name for name in self.names if name in _FRAMEWISE)}: those scores mean nothing "

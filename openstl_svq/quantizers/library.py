@@ -119,8 +119,7 @@ class LibraryQuantizer(Quantizer):
         if default_device().type == "meta":
             return
         self.check_memory(_TRIAL[0] * _TRIAL[1])
-        trial = copy.copy(self)
-        trial._modules = {"library": copy.deepcopy(self.library).train()}
+        trial = copy.deepcopy(self).train()
         with torch.random.fork_rng(devices=[]), torch.no_grad(), full_precision(default_device()):
             latent = torch.randn(1, self.dim, *_TRIAL, dtype=self._dtype, device="cpu").to(default_device())
             try:

@@ -82,17 +82,17 @@ def cached_file(blocks: Callable[[], Iterable[np.ndarray]], shape, dtype, *, bes
     return path
 
 
-def cached_statistics(frames, of: Callable = channel_statistics, beside: Path | None = None,
+def cached_statistics(frames, of: Callable = channel_statistics, part_of=None,
                       key=None) -> tuple[np.ndarray, np.ndarray]:
     """``of(frames)``, two arrays ``(1, C, 1, 1)``, kept beside frames that lie in a cache.
 
     Args:
-        beside: that file in the cache, where ``frames`` are a part of it, told from others by ``key``.
+        part_of: all frames, where ``frames`` are some of them, told from others by ``key``.
     """
-    if beside is None and isinstance(frames, FileFrames):
-        beside = Path(frames.path)
-    if beside is None:
+    stored = frames if part_of is None else part_of
+    if not isinstance(stored, FileFrames):
         return of(frames)
+    beside = Path(stored.path)
     digest = "" if key is None else "-" + hashlib.sha256(repr((of.__name__, key)).encode()).hexdigest()[:12]
     path = beside.with_name(f"{beside.stem}{digest}.json")
     if path.exists():

@@ -7,7 +7,7 @@ import numpy as np
 
 from ....naming import choose
 from .cache import cached_statistics
-from .frames import ArrayFrames, FileFrames, channel_statistics, in_chunks
+from .frames import ArrayFrames, channel_statistics, in_chunks
 from .sources import open_source
 from .times import SPLITS, period, refuse_overlap
 from .windows import CropAndFlip, WindowDataset, unbroken
@@ -134,8 +134,7 @@ def _scaling(frames, training, kind):
     if kind == "none":
         return 0.0, 1.0
     of = channel_statistics if kind == "standard" else _extent
-    beside = Path(frames.path) if isinstance(frames, FileFrames) else None
-    shift, scale = cached_statistics(_Part(frames, training), of, beside, key=training.tolist())
+    shift, scale = cached_statistics(_Part(frames, training), of, part_of=frames, key=training.tolist())
     return shift, np.where(scale == 0, np.float32(1), scale)
 
 

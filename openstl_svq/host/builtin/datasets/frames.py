@@ -159,17 +159,17 @@ def resize(image: np.ndarray, size, mode: str) -> np.ndarray:
     return planes[0].permute(1, 2, 0).reshape(*size, *image.shape[2:]).numpy()
 
 
-CHUNK_BYTES = 64 * 2**20
+_CHUNK_BYTES, _CHUNK_FRAMES = 64 * 2**20, 512
 
 
-def frames_in(size: int, frame: int, most: int = 512) -> int:
-    """How many frames of ``frame`` bytes make ``size`` bytes: from 1 to ``most``."""
-    return max(1, min(most, size // frame))
+def chunk_length(frame_bytes: int) -> int:
+    """How many frames are read at a time where all are read."""
+    return max(1, min(_CHUNK_FRAMES, _CHUNK_BYTES // frame_bytes))
 
 
 def in_chunks(frames) -> Iterator[tuple[int, np.ndarray]]:
     """All of ``frames`` in order, some at a time, each chunk with the index of its first frame."""
-    chunk = frames_in(CHUNK_BYTES, 4 * int(np.prod(frames.shape[1:])))
+    chunk = chunk_length(4 * int(np.prod(frames.shape[1:])))
     for begin in range(0, len(frames), chunk):
         yield begin, frames.read(np.arange(begin, min(begin + chunk, len(frames))))
 

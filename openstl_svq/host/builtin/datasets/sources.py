@@ -13,7 +13,7 @@ import numpy as np
 
 from ....naming import choose
 from .cache import at_hand, cached_file, fingerprint
-from .frames import CHUNK_BYTES, ArrayFrames, FileFrames, frames_in, from_images, image_shape, read_image
+from .frames import ArrayFrames, FileFrames, chunk_length, from_images, image_shape, read_image
 from .weather_files import open_netcdf
 
 IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
@@ -88,7 +88,7 @@ class Source:
         key = (str(path.resolve()), self.name, str(self.cut), fingerprint(self.paths))
         if self.images:
             count, channels, *size = self.shape
-            step = frames_in(CHUNK_BYTES, channels * size[0] * size[1])
+            step = chunk_length(channels * size[0] * size[1])
             file = cached_file(lambda: (self.stored(k, min(k + step, count)) for k in range(0, count, step)),
                                (count, *size, channels), np.uint8, beside=path.parent, name=path.stem, key=key)
             return FileFrames(file, from_images)

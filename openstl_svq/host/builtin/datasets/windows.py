@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .frames import CHUNK_BYTES, frames_in
+from .frames import chunk_length
 
 
 class WindowDataset(Dataset):
@@ -66,7 +66,7 @@ class WindowDataset(Dataset):
         """Each frame of the split once, normalised: ``(n, C, H, W)`` and datetime64 ``(n,)`` or ``None``."""
         if self._split is None:
             self._split = np.unique(self._anchors[:, None] + self._offsets)
-        chunk = frames_in(CHUNK_BYTES, 4 * int(np.prod(self._frames.shape[1:])))
+        chunk = chunk_length(4 * int(np.prod(self._frames.shape[1:])))
         for begin in range(0, len(self._split), chunk):
             indices = self._split[begin:begin + chunk]
             yield self._read(indices), None if self._times is None else self._times[indices]
