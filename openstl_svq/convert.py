@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .checkpoint import save
+from .training.checkpoint import save
 
 # Wrappers put these in front of every key: Lightning's methods, data parallelism, torch.compile.
 _WRAPPERS = ("model.", "module.", "_orig_mod.")
@@ -50,9 +50,11 @@ def convert_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     if any(_AUTHORS_SVQ in key for key in state_dict):
         two_layers = any(f"{_AUTHORS_SVQ}linear_proj2." in key for key in state_dict)
-        renamed = {f"{_AUTHORS_SVQ}linear_proj.": "quantizer.proj_in." if two_layers else "quantizer.proj_out.",
-                   f"{_AUTHORS_SVQ}linear_proj2.": "quantizer.proj_out.",
-                   f"{_AUTHORS_QUANTIZER}codebook": "quantizer.codebook"}
+        renamed = {
+            f"{_AUTHORS_SVQ}linear_proj.": "quantizer.proj_in." if two_layers else "quantizer.proj_out.",
+            f"{_AUTHORS_SVQ}linear_proj2.": "quantizer.proj_out.",
+            f"{_AUTHORS_QUANTIZER}codebook": "quantizer.codebook",
+        }
     else:
         renamed = {_AUTHORS_QUANTIZER: "quantizer.library."}
 
@@ -64,14 +66,18 @@ def convert_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         old = next(filter(name.startswith, renamed), "")
         name = renamed.get(old, "") + name.removeprefix(old)
         if not name.startswith(_PARTS):
-            raise ValueError(f"the weight {key!r} has no place in SimVP with a quantizer, which has "
-                             f"{', '.join(_PARTS)} (the authors' {_AUTHORS_QUANTIZER} for the last). Is this the "
-                             "checkpoint of another method?")
+            raise ValueError(
+                f"the weight {key!r} has no place in SimVP with a quantizer, which has "
+                f"{', '.join(_PARTS)} (the authors' {_AUTHORS_QUANTIZER} for the last). Is this the "
+                "checkpoint of another method?"
+            )
         if name.endswith("._codebook.initted"):  # a flag that vector-quantize-pytorch once kept as an array of one
             value = value.reshape(())
         if name in converted:
-            raise ValueError(f"two weights are called {name!r} once converted, {key!r} and another: "
-                             "the file mixes the keys of two models.")
+            raise ValueError(
+                f"two weights are called {name!r} once converted, {key!r} and another: "
+                "the file mixes the keys of two models."
+            )
         converted[name] = value
     return converted
 
@@ -119,9 +125,11 @@ def _read(path: Path, trust: bool) -> Mapping:
     except Exception as error:  # what torch raises for a damaged file is not specified
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         if isinstance(error, pickle.UnpicklingError) and not trust:
-            raise ValueError(f"checkpoint {path} is refused: it is damaged or holds more than tensors and plain "
-                             f"values, and then loading it could run any code ({reason}). If you trust where it comes "
-                             "from, add --trust.") from error
+            raise ValueError(
+                f"checkpoint {path} is refused: it is damaged or holds more than tensors and plain "
+                f"values, and then loading it could run any code ({reason}). If you trust where it comes "
+                "from, add --trust."
+            ) from error
         raise ValueError(f"checkpoint {path} cannot be read: {reason}") from error
     if not isinstance(content, Mapping):
         raise ValueError(f"{path} is no checkpoint: it holds a {type(content).__name__}, not weights by name.")

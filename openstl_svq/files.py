@@ -17,7 +17,9 @@ def replacing(path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")  # its ending tells some writers the format
+    partial = path.with_name(
+        f".{path.stem}.{os.getpid()}.partial{path.suffix}"
+    )  # its ending tells some writers the format
     try:
         yield partial
         os.replace(partial, path)

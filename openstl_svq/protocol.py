@@ -23,8 +23,10 @@ def differences(protocol: str) -> frozenset[str]:
     choose("protocol", base, (STRICT, OPENSTL))
     if base == OPENSTL:
         if names:
-            raise ValueError(f"protocol {protocol!r}: {OPENSTL} has every difference already; use {OPENSTL}, or "
-                             f"{STRICT} with some of {', '.join(DIFFERENCES)}, as in {STRICT}+{names[0]}.")
+            raise ValueError(
+                f"protocol {protocol!r}: {OPENSTL} has every difference already; use {OPENSTL}, or "
+                f"{STRICT} with some of {', '.join(DIFFERENCES)}, as in {STRICT}+{names[0]}."
+            )
         return frozenset(DIFFERENCES)
     return frozenset(choose("difference of a protocol", name, DIFFERENCES) for name in names)
 

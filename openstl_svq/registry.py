@@ -4,19 +4,35 @@ import inspect
 
 from .data.sample import SAMPLE_DATASETS
 from .host import dataset_parameters, method_keys, method_maps
-from .methods import SimVP_SVQ, TAU_SVQ, extended
+from .methods import TAU_SVQ, SimVP_SVQ, extended
 from .models import SimVP_SVQ_Model
 from .naming import choose
 
 METHODS = {"simvp_svq": SimVP_SVQ, "tau_svq": TAU_SVQ}
 
 # Training with MAE is what makes the weights sparse (Section 3.2); the host's methods keep OpenSTL's loss.
-_DEFAULTS = {"simvp_svq": {"loss": "mae"}, "tau_svq": {"loss": "mae", "model_type": "tau", "alpha": 0.1},
-             "tau": {"loss": "mse", "model_type": "tau", "alpha": 0.1}}
+_DEFAULTS = {
+    "simvp_svq": {"loss": "mae"},
+    "tau_svq": {"loss": "mae", "model_type": "tau", "alpha": 0.1},
+    "tau": {"loss": "mse", "model_type": "tau", "alpha": 0.1},
+}
 
 # Keys of the data loaders that no dataset's entry need name.
-_DATA_KEYS = {"in_shape", "pre_seq_length", "aft_seq_length", "total_length", "metrics", "data_name", "train_time",
-              "val_time", "test_time", "idx_in", "idx_out", "step", "level"}
+_DATA_KEYS = {
+    "in_shape",
+    "pre_seq_length",
+    "aft_seq_length",
+    "total_length",
+    "metrics",
+    "data_name",
+    "train_time",
+    "val_time",
+    "test_time",
+    "idx_in",
+    "idx_out",
+    "step",
+    "level",
+}
 
 
 def register() -> None:
@@ -28,8 +44,10 @@ def register() -> None:
     for name, method in METHODS.items():
         owner = method_maps.setdefault(name, method)
         if owner is not method and not issubclass(owner, method):
-            raise ValueError(f"the method name {name!r} is taken by {owner.__module__}.{owner.__qualname__}. Remove "
-                             "that registration, or import openstl_svq before it.")
+            raise ValueError(
+                f"the method name {name!r} is taken by {owner.__module__}.{owner.__qualname__}. Remove "
+                "that registration, or import openstl_svq before it."
+            )
     for name, entry in SAMPLE_DATASETS.items():
         if dataset_parameters.setdefault(name, entry) != entry:
             raise ValueError(f"the dataset name {name!r} is taken by another entry: {dataset_parameters[name]}.")

@@ -17,8 +17,9 @@ def assert_close(actual, expected, *, rtol=None, atol=None, what="values"):
 
     Tensors and arrays of any shape. Tolerances default to the table entry of the coarser of the two dtypes.
     """
-    actual, expected = (torch.as_tensor(np.asarray(v)) if not torch.is_tensor(v) else v.detach()
-                        for v in (actual, expected))
+    actual, expected = (
+        torch.as_tensor(np.asarray(v)) if not torch.is_tensor(v) else v.detach() for v in (actual, expected)
+    )
     assert actual.shape == expected.shape, f"{what}: shape {tuple(actual.shape)}, expected {tuple(expected.shape)}"
     floating = [t.dtype if t.dtype in TOLERANCES else torch.float64 for t in (actual, expected)]
     default_rtol, default_atol = max(TOLERANCES[d] for d in floating)

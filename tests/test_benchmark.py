@@ -13,16 +13,17 @@ import answers
 import pytest
 import torch
 
-from openstl_svq.analysis import benchmarks
-from openstl_svq.analysis.stats import mean_interval, median_interval
-from openstl_svq.analysis.tables import Table
-from openstl_svq.analysis.timing import out_of_memory, paired_ratio, peak_memory, time_in_turn
+from openstl_svq.benchmarks import benchmarks
+from openstl_svq.benchmarks.tables import Table
+from openstl_svq.benchmarks.timing import out_of_memory, paired_ratio, peak_memory, time_in_turn
+from openstl_svq.statistics import mean_interval, median_interval
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = {"in_shape": (2, 1, 16, 16), "hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2}
 
 
 # statistics
+
 
 def test_mean_interval():
     mean, half = mean_interval([1.0, 2.0, 3.0])
@@ -45,10 +46,11 @@ def test_paired_ratio():
 
 # time and memory
 
+
 def test_functions_are_called_in_turn():
     calls = []
     seconds = time_in_turn({name: lambda name=name: calls.append(name) for name in "abc"}, rounds=3, warmup=1)
-    rounds = ["".join(calls[i:i + 3]) for i in range(0, 12, 3)]
+    rounds = ["".join(calls[i : i + 3]) for i in range(0, 12, 3)]
     assert all(sorted(r) == ["a", "b", "c"] for r in rounds) and {r[0] for r in rounds[1:]} == {"a", "b", "c"}
     assert all(len(values) == 3 for values in seconds.values())
 
@@ -65,21 +67,29 @@ def test_peak_memory_is_that_of_the_worst_moment():
     del held_before
 
 
-@pytest.mark.parametrize("error, answer", [
-    (MemoryError(), True), (torch.OutOfMemoryError("CUDA out of memory"), True), (RuntimeError("shapes differ"), False),
-    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."), True)])
+@pytest.mark.parametrize(
+    "error, answer",
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (RuntimeError("shapes differ"), False),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."), True),
+    ],
+)
 def test_out_of_memory(error, answer):
     assert out_of_memory(error) is answer
 
 
 def test_the_quantizers_own_refusal_counts_as_out_of_memory():
     from openstl_svq.quantizers.memory import require_memory
+
     with pytest.raises(ValueError) as refusal:
         require_memory(2**60, 2, "cpu", "a table", "size", "Use less.")
     assert out_of_memory(refusal.value)
 
 
 # the tables
+
 
 def test_quantizer_table():
     table = benchmarks.quantizer_table((8, 8, 8, 8), codebook_size=2000, hidden_dim=16, rounds=2)
@@ -102,6 +112,7 @@ def test_step_table():
 def test_the_usage_step_takes_usage_from_as_many_tokens_as_training():
     from openstl_svq.methods.svq import USAGE_TOKENS
     from openstl_svq.models import SimVP_SVQ_Model
+
     outputs = []
     for usage in (False, True):
         model = SimVP_SVQ_Model(**SMALL, quantizer_kwargs={"codebook_size": 32})
@@ -119,13 +130,15 @@ def test_ssim_table():
 
 def test_training_step_trains_and_forecasts():
     from openstl_svq.models import SimVP_SVQ_Model
+
     torch.manual_seed(0)
     model = SimVP_SVQ_Model(**SMALL, quantizer_kwargs={"codebook_size": 32})
     step = benchmarks.TrainingStep(model, SMALL["in_shape"], batch_size=2)
     before = {k: v.clone() for k, v in step.model.named_parameters()}
     step()
-    assert step.model.training and all(not torch.equal(v, before[k]) for k, v in step.model.quantizer.named_parameters(
-        prefix="quantizer"))
+    assert step.model.training and all(
+        not torch.equal(v, before[k]) for k, v in step.model.quantizer.named_parameters(prefix="quantizer")
+    )
     step.forecast()
     assert not step.model.training
 
@@ -151,8 +164,9 @@ def test_quantizers_table():
 def test_codebook_table_takes_failures_as_results(monkeypatch):
     monkeypatch.delitem(benchmarks.CODEBOOK_FORMS, "svq folded")  # a process less
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # every further thread reserves memory of its own
-    table = benchmarks.codebook_table(sizes=(512, 16, 2**17), shape=(2, 8, 8, 8), rounds=1, time_limit=60,
-                                      memory_limit=160 * 2**20)
+    table = benchmarks.codebook_table(
+        sizes=(512, 16, 2**17), shape=(2, 8, 8, 8), rounds=1, time_limit=60, memory_limit=160 * 2**20
+    )
     small, middle, large = table.rows
     tokens, width, codes = 128, 8, 2**17
     assert large["svq_reference_flops"] == tokens * (width * 128 + 128 * codes + codes * width)
@@ -162,8 +176,10 @@ def test_codebook_table_takes_failures_as_results(monkeypatch):
     assert "svq_raw_seconds" not in large and large["svq_raw_flops"] > large["svq_reference_flops"]
 
 
-@pytest.mark.parametrize("question, answer", [("echo", "echo"), ("sleep", "over 0.2 s"), ("die", "out of memory"),
-                                              ("crash", "process ended with status 3")])
+@pytest.mark.parametrize(
+    "question, answer",
+    [("echo", "echo"), ("sleep", "over 0.2 s"), ("die", "out of memory"), ("crash", "process ended with status 3")],
+)
 def test_a_worker_that_fails_answers_too(question, answer):
     with benchmarks._Worker(answers.answer, ()) as worker:
         assert worker.ask(question, 0.2 if question == "sleep" else 60) == answer
@@ -175,10 +191,15 @@ def test_a_worker_that_raises():
 
 
 def test_markdown_and_csv_of_a_table():
-    table = Table({"name": "Name", "value": ("Value", ".1f"), "gone": "Gone"},
-                  [{"name": "a", "value": 1.25, "more": [1]}, {"name": "bb", "value": float("nan"), "gone": 2}],
-                  "Title", ["Note."])
-    assert table.markdown() == """**Title**
+    table = Table(
+        {"name": "Name", "value": ("Value", ".1f"), "gone": "Gone"},
+        [{"name": "a", "value": 1.25, "more": [1]}, {"name": "bb", "value": float("nan"), "gone": 2}],
+        "Title",
+        ["Note."],
+    )
+    assert (
+        table.markdown()
+        == """**Title**
 
 | Name | Value | Gone |
 |------|------:|-----:|
@@ -186,16 +207,23 @@ def test_markdown_and_csv_of_a_table():
 | bb   |     – |    2 |
 
 - Note."""
+    )
     assert table.csv().splitlines() == ["name,value,gone", "a,1.25,", "bb,nan,2"]
     assert json.loads(table.json(torch="2"))["rows"][0]["more"] == [1]
 
 
 # the command line
 
+
 def test_command_line_writes_tables_with_provenance(tmp_path):
     words = ["cost", "-d", "taxibj", "--csv", tmp_path / "a" / "t.csv", "--json", tmp_path / "t.json"]
-    result = subprocess.run([sys.executable, "tools/benchmark.py", *map(str, words)], cwd=ROOT, capture_output=True,
-                            text=True, env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
+    result = subprocess.run(
+        [sys.executable, "tools/benchmark.py", *map(str, words)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("**Parameters and FLOPs (Table 12)**")
     assert f"torch {torch.__version__}" in result.stdout
@@ -206,11 +234,16 @@ def test_command_line_writes_tables_with_provenance(tmp_path):
     assert record["rows"][0]["reference_flops"] == 3_721_756_672
 
 
-@pytest.mark.parametrize("words, message", [
-    (["cost", "-d", "taxi"], "Did you mean 'taxibj'"),
-    (["step", "--model_type", "gsta2", "--in_shape", "2", "1", "16", "16"], "gsta2"),
-    (["quantizer", "--device", "cuda"], "Use --device cpu"),
-    (["quantizer", "--rounds", "0"], "must be 1 or more"), (["quantiser"], "invalid choice")])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["cost", "-d", "taxi"], "Did you mean 'taxibj'"),
+        (["step", "--model_type", "gsta2", "--in_shape", "2", "1", "16", "16"], "gsta2"),
+        (["quantizer", "--device", "cuda"], "Use --device cpu"),
+        (["quantizer", "--rounds", "0"], "must be 1 or more"),
+        (["quantiser"], "invalid choice"),
+    ],
+)
 @pytest.mark.skipif(torch.cuda.is_available(), reason="one of the errors is a missing GPU")
 def test_command_line_errors(words, message, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["tools/benchmark.py", *words])

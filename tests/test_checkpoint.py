@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from openstl_svq import checkpoint
+from openstl_svq.training import checkpoint
 
 
 class Colour(str, enum.Enum):
@@ -16,8 +16,14 @@ class Colour(str, enum.Enum):
 
 
 def content():
-    return {"state_dict": nn.Linear(2, 3).state_dict(), "hyper_parameters": {"mean": np.arange(3.0), "lr": np.float64(0.1)},
-            "epoch": np.int64(3), "colour": Colour.RED, "shape": torch.Size([1, 2]), "none": None}
+    return {
+        "state_dict": nn.Linear(2, 3).state_dict(),
+        "hyper_parameters": {"mean": np.arange(3.0), "lr": np.float64(0.1)},
+        "epoch": np.int64(3),
+        "colour": Colour.RED,
+        "shape": torch.Size([1, 2]),
+        "none": None,
+    }
 
 
 def test_everything_saved_is_plain(tmp_path):
@@ -35,8 +41,13 @@ def test_what_cannot_be_plain_is_named(tmp_path):
         checkpoint.save({"a": [1, nn.Linear(1, 1)]}, tmp_path / "a.ckpt")
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"),
-                                   RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"),
+    ],
+)
 def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch, error):
     path = tmp_path / "a.ckpt"
     checkpoint.save(content(), path)
@@ -58,8 +69,9 @@ class Evil:
         return print, ("this code must not run",)
 
 
-@pytest.mark.parametrize("write", [lambda obj, path: torch.save(obj, path),
-                                   lambda obj, path: path.write_bytes(pickle.dumps(obj))])
+@pytest.mark.parametrize(
+    "write", [lambda obj, path: torch.save(obj, path), lambda obj, path: path.write_bytes(pickle.dumps(obj))]
+)
 def test_a_pickle_with_code_is_refused(tmp_path, capsys, write):
     path = tmp_path / "a.ckpt"
     write({"state_dict": {}, "x": Evil()}, path)
@@ -91,6 +103,9 @@ def test_other_files_and_folders(tmp_path):
 
 def test_weights_of_another_architecture_are_described():
     state = {"state_dict": {"weight": torch.zeros(3, 4), "other": torch.zeros(1)}}
-    with pytest.raises(ValueError, match=r"1 entries missing \(bias\).*1 entries unknown to the model \(other\).*"
-                                         r"weight is \(3, 4\), the model's is \(3, 2\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"1 entries missing \(bias\).*1 entries unknown to the model \(other\).*"
+        r"weight is \(3, 4\), the model's is \(3, 2\)",
+    ):
         checkpoint.load_weights(nn.Linear(2, 3), state, "checkpoint x")

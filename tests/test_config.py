@@ -30,14 +30,17 @@ def test_file_beats_default_even_where_the_flag_has_one(file):
     assert (args.batch_size, args.lr, args.drop_path, args.method) == (32, 5e-3, 0.2, "simvp_svq")
 
 
-@pytest.mark.parametrize("words, key, value", [
-    (["--batch_size", "16"], "batch_size", 16),  # equal to the default, but typed
-    (["--drop_path", "0.0"], "drop_path", 0.0),
-    (["--seed", "0"], "seed", 0),
-    (["-m", "simvp"], "method", "simvp"),
-    (["--cfg_options", "lr=1e-2"], "lr", 1e-2),
-    (["--cfg_options", "train_time=['2019-03-01','2019-03-23']"], "train_time", ["2019-03-01", "2019-03-23"]),
-])
+@pytest.mark.parametrize(
+    "words, key, value",
+    [
+        (["--batch_size", "16"], "batch_size", 16),  # equal to the default, but typed
+        (["--drop_path", "0.0"], "drop_path", 0.0),
+        (["--seed", "0"], "seed", 0),
+        (["-m", "simvp"], "method", "simvp"),
+        (["--cfg_options", "lr=1e-2"], "lr", 1e-2),
+        (["--cfg_options", "train_time=['2019-03-01','2019-03-23']"], "train_time", ["2019-03-01", "2019-03-23"]),
+    ],
+)
 def test_command_line_beats_file(file, words, key, value):
     assert getattr(resolve("-c", file, *words), key) == value
 
@@ -82,23 +85,26 @@ def test_what_is_saved_reads_back_the_same(file, tmp_path):
     assert load_config(saved) == args
 
 
-@pytest.mark.parametrize("words, message", [
-    (["--cfg_options", "batch_sise=3"], "unknown configuration key 'batch_sise'.*Did you mean 'batch_size'"),
-    (["--cfg_options", "hid_s=3"], "Did you mean 'hid_S'"),
-    (["--cfg_options", "lr"], "KEY=VALUE"),
-    (["-m", "simvp_svg"], "unknown method 'simvp_svg'.*Did you mean 'simvp_svq'"),
-    (["-d", "weather_t2m"], "unknown dataset 'weather_t2m'.*Available: .*weather_t2m_5_625"),
-    (["--quant_position", "middle"], "unknown quant_position 'middle'.*after, before, none"),
-    (["--loss", "l1"], "unknown loss 'l1'"),
-    (["--protocol", "honest"], "unknown protocol"),
-    (["--batch_size", "0"], "batch_size must be a number above 0, got 0"),
-    (["--epoch", "-1"], "epoch must be a number above 0"),
-    (["--cfg_options", "batch_size='a'"], "batch_size must be a number above 0, got 'a'"),
-    (["--cfg_options", "epoch=1.5"], "whole number"),
-    (["--noise_ratio", "1.5"], "noise_ratio must be a number from 0 to 1"),
-    (["--fp16", "--precision", "64"], "--fp16 means"),
-    (["--accelerator", "tpu"], "unknown accelerator"),
-])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--cfg_options", "batch_sise=3"], "unknown configuration key 'batch_sise'.*Did you mean 'batch_size'"),
+        (["--cfg_options", "hid_s=3"], "Did you mean 'hid_S'"),
+        (["--cfg_options", "lr"], "KEY=VALUE"),
+        (["-m", "simvp_svg"], "unknown method 'simvp_svg'.*Did you mean 'simvp_svq'"),
+        (["-d", "weather_t2m"], "unknown dataset 'weather_t2m'.*Available: .*weather_t2m_5_625"),
+        (["--quant_position", "middle"], "unknown quant_position 'middle'.*after, before, none"),
+        (["--loss", "l1"], "unknown loss 'l1'"),
+        (["--protocol", "honest"], "unknown protocol"),
+        (["--batch_size", "0"], "batch_size must be a number above 0, got 0"),
+        (["--epoch", "-1"], "epoch must be a number above 0"),
+        (["--cfg_options", "batch_size='a'"], "batch_size must be a number above 0, got 'a'"),
+        (["--cfg_options", "epoch=1.5"], "whole number"),
+        (["--noise_ratio", "1.5"], "noise_ratio must be a number from 0 to 1"),
+        (["--fp16", "--precision", "64"], "--fp16 means"),
+        (["--accelerator", "tpu"], "unknown accelerator"),
+    ],
+)
 def test_bad_values(words, message):
     with pytest.raises(ValueError, match=message):
         resolve("-m", "simvp_svq", *words)
@@ -109,12 +115,15 @@ def test_missing_file_lists_its_neighbours(file, tmp_path):
         resolve("-c", str(tmp_path / "nothere.py"))
 
 
-@pytest.mark.parametrize("text, message", [
-    ("lr = = 3", "line 1.*cannot be read: SyntaxError"),
-    ("lr = 1 / 0", "ZeroDivisionError"),
-    ("_base_ = 'loop.py'", "inherits from itself"),
-    ("_base_ = 'gone.py'", "gone.py does not exist .*inherited by"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("lr = = 3", "line 1.*cannot be read: SyntaxError"),
+        ("lr = 1 / 0", "ZeroDivisionError"),
+        ("_base_ = 'loop.py'", "inherits from itself"),
+        ("_base_ = 'gone.py'", "gone.py does not exist .*inherited by"),
+    ],
+)
 def test_broken_files(tmp_path, text, message):
     path = tmp_path / "loop.py"
     path.write_text(text)
@@ -129,20 +138,32 @@ def test_values_that_could_not_be_saved_are_refused(tmp_path):
         resolve("-c", str(path))
 
 
-@pytest.mark.parametrize("words, accelerator, gpus", [
-    (["--device", "cuda"], "gpu", [0]), (["--device", "cuda:1"], "gpu", [1]), (["--device", "cpu"], "cpu", [0]),
-    (["--device", "cuda:1", "--gpus", "2", "3"], "gpu", [2, 3]),
-    (["--device", "cuda", "--accelerator", "cpu"], "cpu", [0]), ([], "auto", [0])])
+@pytest.mark.parametrize(
+    "words, accelerator, gpus",
+    [
+        (["--device", "cuda"], "gpu", [0]),
+        (["--device", "cuda:1"], "gpu", [1]),
+        (["--device", "cpu"], "cpu", [0]),
+        (["--device", "cuda:1", "--gpus", "2", "3"], "gpu", [2, 3]),
+        (["--device", "cuda", "--accelerator", "cpu"], "cpu", [0]),
+        ([], "auto", [0]),
+    ],
+)
 def test_a_device_that_is_typed_is_meant(words, accelerator, gpus):
     args = resolve(*words)
     assert (args.accelerator, args.gpus) == (accelerator, gpus)
 
 
-@pytest.mark.parametrize("words, message", [
-    (["--device", "cuda:x"], "cuda:NUMBER"), (["--device", "tpu"], "unknown accelerator 'tpu'"),
-    (["-e", "2", "--log_step", "3"], r"log_step must be at most epoch \(2\)"),
-    (["--total_length", "30"], "total_length is pre_seq_length"),
-    (["-m", "simvp", "--quantizer", "vq"], "quantizer has no effect on the method 'simvp'")])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--device", "cuda:x"], "cuda:NUMBER"),
+        (["--device", "tpu"], "unknown accelerator 'tpu'"),
+        (["-e", "2", "--log_step", "3"], r"log_step must be at most epoch \(2\)"),
+        (["--total_length", "30"], "total_length is pre_seq_length"),
+        (["-m", "simvp", "--quantizer", "vq"], "quantizer has no effect on the method 'simvp'"),
+    ],
+)
 def test_flags_that_would_do_nothing(words, message):
     with pytest.raises(ValueError, match=message):
         resolve(*words)
@@ -152,8 +173,9 @@ def test_settings_typed_together_belong_together():
     options = ["quantizer_kwargs.codebook_size=64", "quantizer=vq"]
     for words in (options, options[::-1]):
         assert resolve("-m", "simvp_svq", "--cfg_options", *words).quantizer_kwargs == {"codebook_size": 64}
-    assert resolve("-m", "simvp_svq", "--quantizer_kwargs", "{'codebook_size': 64}",
-                   "--cfg_options", "quantizer=vq").quantizer_kwargs == {"codebook_size": 64}
+    assert resolve(
+        "-m", "simvp_svq", "--quantizer_kwargs", "{'codebook_size': 64}", "--cfg_options", "quantizer=vq"
+    ).quantizer_kwargs == {"codebook_size": 64}
     nested = resolve("--cfg_options", "quantizer_kwargs.a.b=1", "quantizer_kwargs.a.c=2").quantizer_kwargs
     assert nested == {"a": {"b": 1, "c": 2}}
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from openstl_svq.analysis.benchmarks import agrees
-from openstl_svq.analysis.cost import model_cost
+from openstl_svq.benchmarks.benchmarks import agrees
+from openstl_svq.benchmarks.cost import model_cost
 from openstl_svq.host import SimVP_Model
 from openstl_svq.models import SimVP_SVQ_Model
 
@@ -28,8 +28,9 @@ def test_svq_row_of_table_12():
     expected = MEASURED["paper_table_12"]["weather_s"]
     added = expected["reading_that_reproduces_the_svq_row"]
     arguments = expected["openstl_arguments"]
-    cost = model_cost(SimVP_SVQ_Model(**arguments, quantizer="svq", quantizer_kwargs={"form": "reference"}),
-                      arguments["in_shape"])
+    cost = model_cost(
+        SimVP_SVQ_Model(**arguments, quantizer="svq", quantizer_kwargs={"form": "reference"}), arguments["in_shape"]
+    )
     assert cost.params == expected["openstl"]["params"] + added["added_params"]
     assert cost.flops == expected["openstl"]["flops"] + added["added_flops"]
     assert agrees(cost.params, "14.37M") and agrees(cost.flops, "16.8G")
@@ -41,8 +42,9 @@ def test_folded_form_adds_the_fold_and_two_small_products():
     settings = {"codebook_size": codes, "hidden_dim": hidden}
     plain = model_cost(SimVP_Model(**sizes), sizes["in_shape"])
     folded = model_cost(SimVP_SVQ_Model(**sizes, quantizer_kwargs=settings), sizes["in_shape"])
-    reference = model_cost(SimVP_SVQ_Model(**sizes, quantizer_kwargs={**settings, "form": "reference"}),
-                           sizes["in_shape"])
+    reference = model_cost(
+        SimVP_SVQ_Model(**sizes, quantizer_kwargs={**settings, "form": "reference"}), sizes["in_shape"]
+    )
     assert folded.flops - plain.flops == 2 * tokens * width * hidden + codes * width * (hidden + 1)
     assert reference.flops - plain.flops == tokens * (width * hidden + hidden * codes + codes * width)
     added = (width + 1) * hidden + (hidden + 1) * codes + codes * width
@@ -95,9 +97,21 @@ def test_refuses_other_shapes(shape):
         model_cost(nn.Identity(), shape)
 
 
-@pytest.mark.parametrize("value, printed, answer", [
-    (12_758_305, "12.76M", True), (9_457_778, "9.45M", True), (16.861e9, "16.8G", True), (16.861e9, "16.9G", True),
-    (177.577e9, "178.0G", True), (110.357e9, "110.0G", True), (145.986e9, "146.0G", True), (96.243e9, "96.3G", False),
-    (9.961e6, "7.84M", False), (16.79e9, "16.8G", True), (16.91e9, "16.8G", False)])
+@pytest.mark.parametrize(
+    "value, printed, answer",
+    [
+        (12_758_305, "12.76M", True),
+        (9_457_778, "9.45M", True),
+        (16.861e9, "16.8G", True),
+        (16.861e9, "16.9G", True),
+        (177.577e9, "178.0G", True),
+        (110.357e9, "110.0G", True),
+        (145.986e9, "146.0G", True),
+        (96.243e9, "96.3G", False),
+        (9.961e6, "7.84M", False),
+        (16.79e9, "16.8G", True),
+        (16.91e9, "16.8G", False),
+    ],
+)
 def test_agreement_with_printed_figures(value, printed, answer):
     assert agrees(value, printed) is answer

@@ -7,8 +7,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from openstl_svq.analysis import curves
-from openstl_svq.analysis.curves import plot_comparison, plot_curves, plot_training, training_curves
+from openstl_svq.figures import curves
+from openstl_svq.figures.curves import plot_comparison, plot_curves, plot_training, training_curves
 
 HEADER = "epoch,step,train_loss_epoch,val_loss,quantizer/perplexity"
 
@@ -31,8 +31,11 @@ def test_logs_of_a_resumed_run_are_one_curve(tmp_path):
     log(tmp_path, "0,9,,,30", "0,19,,,10", "0,19,0.5,0.6,", version=9)
     log(tmp_path, "1,29,,,40", "1,39,0.4,,", "1,39,,0.5,", version=10)
     found = {name: (x.tolist(), y.tolist()) for name, (x, y) in training_curves(tmp_path).items()}
-    assert found == {"training loss": ([1, 2], [0.5, 0.4]), "validation loss": ([1, 2], [0.6, 0.5]),
-                     "perplexity": ([1, 2], [20, 40])}
+    assert found == {
+        "training loss": ([1, 2], [0.5, 0.4]),
+        "validation loss": ([1, 2], [0.6, 0.5]),
+        "perplexity": ([1, 2], [20, 40]),
+    }
 
 
 def test_only_what_was_logged(tmp_path, figures):
@@ -43,7 +46,7 @@ def test_only_what_was_logged(tmp_path, figures):
     assert training_curves(tmp_path / "b") == training_curves(tmp_path / "c") == {}
     assert plot_training("unused.png", tmp_path / "b") is None and plot_comparison("unused.png", {}) is None
     plot_training("unused.png", tmp_path / "a")
-    axis, = figures[0].axes
+    (axis,) = figures[0].axes
     assert axis.get_ylabel() == "loss" and len(axis.lines) == 2
 
 
@@ -64,13 +67,15 @@ def test_many_names_stay_apart(figures):
     assert len(looks) == 25
 
 
-@pytest.mark.parametrize("values, scale", [
-    ([1.0, 0.5, 0.05], "log"), ([1.0, 0.5, 0.2], "linear"), ([1.0, -0.5, 0.01], "linear")])
+@pytest.mark.parametrize(
+    "values, scale", [([1.0, 0.5, 0.05], "log"), ([1.0, 0.5, 0.2], "linear"), ([1.0, -0.5, 0.01], "linear")]
+)
 def test_scale(figures, values, scale):
     plot_curves("unused.png", {"loss": {"training": [([10, 20, 30], values)], "other": [([1, 2], [1.0, np.nan])]}})
-    axis, = figures[0].axes
-    assert axis.get_yscale() == scale and axis.lines[0].get_xydata().tolist() == [[10 * (i + 1), y] for i, y in
-                                                                                   enumerate(values)]
+    (axis,) = figures[0].axes
+    assert axis.get_yscale() == scale and axis.lines[0].get_xydata().tolist() == [
+        [10 * (i + 1), y] for i, y in enumerate(values)
+    ]
 
 
 def test_an_interrupted_write_leaves_the_old_picture(tmp_path, monkeypatch):
@@ -89,10 +94,15 @@ def test_an_interrupted_write_leaves_the_old_picture(tmp_path, monkeypatch):
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("panels, message", [
-    ({}, r"no curve to draw in \[\]"), ({"loss": {}}, r"no curve to draw in \['loss'\]"),
-    ({"loss": {"a": [([1], [np.nan])]}}, "no finite value of 'loss'"),
-    ({"loss": {"a": [([1], [1.0, 2.0])]}}, "2 values for 1 points")])
+@pytest.mark.parametrize(
+    "panels, message",
+    [
+        ({}, r"no curve to draw in \[\]"),
+        ({"loss": {}}, r"no curve to draw in \['loss'\]"),
+        ({"loss": {"a": [([1], [np.nan])]}}, "no finite value of 'loss'"),
+        ({"loss": {"a": [([1], [1.0, 2.0])]}}, "2 values for 1 points"),
+    ],
+)
 def test_bad_curves(panels, message):
     with pytest.raises(ValueError, match=message):
         plot_curves("unused.png", panels)

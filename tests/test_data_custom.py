@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from openstl_svq.host.builtin.datasets import cache, dataloader_custom, load_data
-from openstl_svq.host.builtin.datasets.dataloader_custom import _split
-from openstl_svq.host.builtin.datasets.sources import Source
+from openstl_svq.data import cache, load_data
+from openstl_svq.data.datasets import custom as dataloader_custom
+from openstl_svq.data.datasets.custom import _split
+from openstl_svq.data.formats.sources import Source
 
 
 @pytest.fixture(autouse=True)
@@ -24,8 +25,13 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def load(path, in_shape=(3, 1, 8, 12), aft=2, **options):
-    options = {"in_shape": [*in_shape], "pre_seq_length": in_shape[0], "aft_seq_length": aft,
-               "split": [0.5, 0.25, 0.25], **options}
+    options = {
+        "in_shape": [*in_shape],
+        "pre_seq_length": in_shape[0],
+        "aft_seq_length": aft,
+        "split": [0.5, 0.25, 0.25],
+        **options,
+    }
     return [loader.dataset for loader in load_data("custom", 1, 1, 0, path, **options)]
 
 
@@ -47,14 +53,15 @@ def test_npy_is_split_in_order_of_time_and_scaled_with_the_training_part(tmp_pat
     assert_close(train.std.ravel(), values[:20].std(dtype=np.float64).reshape(1), rtol=1e-6)
     for dataset, begin in ((train, 0), (validation, 20), (test, 30)):
         assert (dataset.mean == train.mean).all() and dataset.data_name == "my" and dataset.target_times(0) is None
-        assert_close(physical(dataset, 2)[:, 0], values[begin + 2:begin + 7])
+        assert_close(physical(dataset, 2)[:, 0], values[begin + 2 : begin + 7])
     assert len(np.concatenate([f for f, _ in validation.frames()])) == 10
 
 
 def test_npz_npy_with_channels_and_sequences(tmp_path):
     values = series(channels=2)
-    np.savez(tmp_path / "a.npz", field=values, other=values[:, :1],
-             time=np.datetime64("2020-01-01T00", "h") + np.arange(40))
+    np.savez(
+        tmp_path / "a.npz", field=values, other=values[:, :1], time=np.datetime64("2020-01-01T00", "h") + np.arange(40)
+    )
     train = load(tmp_path / "a.npz", (3, 2, 8, 12), data_name="field")[0]
     assert_close(physical(train, 1), values[1:6])
     assert train.target_times(0).astype(str).tolist() == ["2020-01-01T03:00", "2020-01-01T04:00"]
@@ -76,8 +83,13 @@ def test_months_differ_in_length_and_are_no_gaps(tmp_path):
     train, _, _ = load(tmp_path / "my.nc", data_name="h", split=[0.5, 0.25, 0.25])
     assert len(train) == 40 - 4
     data.isel(time=np.delete(np.arange(80), 20)).to_netcdf(tmp_path / "gap.nc")
-    train, _, _ = load(tmp_path / "gap.nc", data_name="h", train_time=["2000", "2003"], val_time=["2004", "2004"],
-                       test_time=["2005", "2006"])
+    train, _, _ = load(
+        tmp_path / "gap.nc",
+        data_name="h",
+        train_time=["2000", "2003"],
+        val_time=["2004", "2004"],
+        test_time=["2005", "2006"],
+    )
     assert len(train) == 20 - 4 + 27 - 4
 
 
@@ -87,10 +99,15 @@ def test_netcdf_keeps_coordinates_units_and_times(tmp_path):
     lat, lon = np.linspace(-10, 10, 8), np.arange(12.0)
     values = series(79)
     dims = ("time", "lat", "lon")
-    xr.Dataset({"h": (dims, values, {"units": "m"}), "q": (dims, 2 * values, {"units": "m"})},
-               coords={"time": times.astype("datetime64[ns]"), "lat": lat, "lon": lon}).to_netcdf(tmp_path / "my.nc")
-    bounds = dict(train_time=["2020-01-01", "2020-01-07"], val_time=["2020-01-08", "2020-01-08"],
-                  test_time=["2020-01-09", "2020-01"])
+    xr.Dataset(
+        {"h": (dims, values, {"units": "m"}), "q": (dims, 2 * values, {"units": "m"})},
+        coords={"time": times.astype("datetime64[ns]"), "lat": lat, "lon": lon},
+    ).to_netcdf(tmp_path / "my.nc")
+    bounds = dict(
+        train_time=["2020-01-01", "2020-01-07"],
+        val_time=["2020-01-08", "2020-01-08"],
+        test_time=["2020-01-09", "2020-01"],
+    )
     train, validation, test = load(tmp_path / "my.nc", data_name="h", **bounds)
     assert [len(d) for d in (train, validation, test)] == [30 - 4 + 25 - 4, 8 - 4, 16 - 4]  # no window across the gap
     assert test.units == "m" and test.data_name == "h"
@@ -295,11 +312,17 @@ def netcdf(path, values, dims=("time", "y", "x"), coords=None, **to_netcdf):
     return path
 
 
-@pytest.mark.parametrize("y, x, known", [
-    (("y", {}), ("x", {}), False), (("lat", {}), ("lon", {}), True), (("lat", {}), ("x", {}), False),
-    (("y", {"units": "degrees_north"}), ("x", {"units": "degrees_east"}), True),
-    (("y", {"standard_name": "latitude"}), ("x", {"standard_name": "longitude"}), True),
-    (("y", {"units": "m"}), ("x", {"units": "m"}), False)])
+@pytest.mark.parametrize(
+    "y, x, known",
+    [
+        (("y", {}), ("x", {}), False),
+        (("lat", {}), ("lon", {}), True),
+        (("lat", {}), ("x", {}), False),
+        (("y", {"units": "degrees_north"}), ("x", {"units": "degrees_east"}), True),
+        (("y", {"standard_name": "latitude"}), ("x", {"standard_name": "longitude"}), True),
+        (("y", {"units": "m"}), ("x", {"units": "m"}), False),
+    ],
+)
 def test_what_is_latitude_and_longitude(tmp_path, y, x, known):
     coords = {y[0]: (y[0], np.arange(8.0) * 1000, y[1]), x[0]: (x[0], np.arange(12.0), x[1])}
     dataset = load(netcdf(tmp_path / "my.nc", series(), ("time", y[0], x[0]), coords))[2]
@@ -311,8 +334,14 @@ def test_time_is_where_the_dates_are(tmp_path, dims):
     values = series()
     times = np.datetime64("2020-01-01", "ns") + np.arange(40) * np.timedelta64(6, "h")
     order = [("valid_time" if "valid_time" in dims else "time", "lat", "lon").index(d) for d in dims]
-    dataset = load(netcdf(tmp_path / "my.nc", values.transpose(order), dims, {max(dims, key=len): times}
-                          if "valid_time" in dims else {"time": times}))[2]
+    dataset = load(
+        netcdf(
+            tmp_path / "my.nc",
+            values.transpose(order),
+            dims,
+            {max(dims, key=len): times} if "valid_time" in dims else {"time": times},
+        )
+    )[2]
     assert dataset.target_times(0) is not None
     assert_close(physical(dataset, 0)[:, 0], values[30:35])
 
@@ -327,7 +356,9 @@ def test_dates_of_another_calendar(tmp_path):
     assert str(parts[2].target_times(0)[0]) == "2003-03-01T00:00"
     train = load(path, split=[0.75, 0.125, 0.125])[0]
     assert len(train) == 20 - 4 + 10 - 4  # no window across the five months that are missing
-    days = [cftime.Datetime360Day(2000, 2, d) for d in range(1, 31)] + [cftime.Datetime360Day(2000, 3, d) for d in range(1, 11)]
+    days = [cftime.Datetime360Day(2000, 2, d) for d in range(1, 31)] + [
+        cftime.Datetime360Day(2000, 3, d) for d in range(1, 11)
+    ]
     with pytest.raises(ValueError, match="calendar 360_day, with days that no year has"):
         load(netcdf(tmp_path / "days.nc", series(), coords={"time": days}))
 
@@ -355,8 +386,9 @@ def test_a_change_of_the_interval_is_a_border(tmp_path):
 @pytest.mark.parametrize("unlimited", [(), ("time",)])
 def test_a_classic_netcdf_that_is_cut_off(tmp_path, version, unlimited):
     times = np.datetime64("2020-01-01", "ns") + np.arange(40) * np.timedelta64(6, "h")
-    path = netcdf(tmp_path / "my.nc", series(), coords={"time": times}, format=version, engine="netcdf4",
-                  unlimited_dims=unlimited)
+    path = netcdf(
+        tmp_path / "my.nc", series(), coords={"time": times}, format=version, engine="netcdf4", unlimited_dims=unlimited
+    )
     assert len(load(path)[0]) == 16
     whole = path.read_bytes()
     for length in (len(whole) - 100, len(whole) // 2):
@@ -390,9 +422,13 @@ def images(folder, count=40, name="{:03}.png", mode="L", skip=(), seed=0):
     return folder
 
 
-@pytest.mark.parametrize("array, what", [
-    (np.arange(96, dtype=np.uint16).reshape(8, 12) * 600, "16-bit or 32-bit"),
-    (np.linspace(0, 1, 96, dtype=np.float32).reshape(8, 12), "floating-point")])
+@pytest.mark.parametrize(
+    "array, what",
+    [
+        (np.arange(96, dtype=np.uint16).reshape(8, 12) * 600, "16-bit or 32-bit"),
+        (np.linspace(0, 1, 96, dtype=np.float32).reshape(8, 12), "floating-point"),
+    ],
+)
 def test_images_of_more_than_bytes_are_refused(tmp_path, array, what):
     for k in range(40):
         Image.fromarray(array).save(tmp_path / f"{k}.tif")
@@ -430,7 +466,7 @@ def test_numbers_within_names_tell_gaps(tmp_path):
 @pytest.mark.parametrize("options", [{"crop": 8}, {"crop": ["8", "8"]}, {"crop": [4.0, 4.0]}, {"split": ["a", 1, 2]}])
 def test_crop_and_split_of_wrong_types(tmp_path, options):
     np.save(tmp_path / "my.npy", series())
-    with pytest.raises(ValueError, match=f"{[*options][0]} must be"):
+    with pytest.raises(ValueError, match=f"{next(iter(options))} must be"):
         load(tmp_path / "my.npy", **options)
 
 

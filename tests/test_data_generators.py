@@ -11,10 +11,9 @@ import torch
 import xarray as xr
 from comparison import assert_close
 
-from openstl_svq.data import gcm, synthetic
-from openstl_svq.data.netcdf import WEATHERBENCH_GRID
+from openstl_svq.data import gcm, load_data, synthetic
+from openstl_svq.data.formats.netcdf import WEATHERBENCH_GRID
 from openstl_svq.data.sample import sample_root
-from openstl_svq.host.builtin.datasets import load_data
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* of the full dataset")
 
@@ -56,11 +55,14 @@ class FakeModel:
         surface = 280 + self.seed + hour / 1000 + GAUSSIAN / 10 + np.zeros((1, 64, 1))  # (T, lon, lat), as jcm has it
         sigma = np.array([0.95, 0.5, 0.1])
         column = surface[:, None] + 10 * np.log(sigma)[:, None, None]
-        data = xr.Dataset({
-            "surface_flux.t0": (("time", "lon", "lat"), self.value * surface),
-            "temperature": (("time", "level", "lon", "lat"), column),
-            "normalized_surface_pressure": (("time", "lon", "lat"), np.ones_like(surface)),
-        }, coords={"time": times.astype("datetime64[ns]"), "level": sigma, "lat": GAUSSIAN})
+        data = xr.Dataset(
+            {
+                "surface_flux.t0": (("time", "lon", "lat"), self.value * surface),
+                "temperature": (("time", "level", "lon", "lat"), column),
+                "normalized_surface_pressure": (("time", "lon", "lat"), np.ones_like(surface)),
+            },
+            coords={"time": times.astype("datetime64[ns]"), "level": sigma, "lat": GAUSSIAN},
+        )
         return types.SimpleNamespace(to_xarray=lambda: data)
 
 
@@ -88,8 +90,7 @@ def fake_jcm(monkeypatch):
     module("jcm.terrain", TerrainData=types.SimpleNamespace(from_file=lambda *a, **k: None))
     module("jcm.physics", __path__=[])
     module("jcm.physics.speedy", __path__=[])
-    module("jcm.physics.speedy.speedy_coords",
-           get_speedy_coords=lambda **k: types.SimpleNamespace(horizontal=None))
+    module("jcm.physics.speedy.speedy_coords", get_speedy_coords=lambda **k: types.SimpleNamespace(horizontal=None))
     monkeypatch.setattr(FakeModel, "fail_at", None)
     monkeypatch.setattr(FakeModel, "value", 1.0)
 
@@ -105,7 +106,8 @@ def contents(paths):
 def test_series_has_whole_years_on_weatherbenchs_grid_with_provenance(fake_jcm, tmp_path):
     paths = run(tmp_path, hours=6, seed=3, command="make it")
     assert [p.relative_to(tmp_path).as_posix() for p in paths] == [
-        f"2m_temperature/2m_temperature_{year}_5.625deg.nc" for year in (2001, 2002)]
+        f"2m_temperature/2m_temperature_{year}_5.625deg.nc" for year in (2001, 2002)
+    ]
     first, second = contents(paths).values()
     times = np.concatenate([first.time.values, second.time.values]).astype("datetime64[h]")
     assert times[0] == np.datetime64("2001-01-01T00") and times[-1] == np.datetime64("2002-02-28T18")
@@ -146,7 +148,7 @@ def test_a_finished_run_goes_on_to_more_years(fake_jcm, tmp_path, monkeypatch):
 
 
 def test_levels_are_interpolated_in_log_pressure(fake_jcm, tmp_path):
-    path, = run(tmp_path, months=1, variables=["t"], levels=(150, 500, 1000))
+    (path,) = run(tmp_path, months=1, variables=["t"], levels=(150, 500, 1000))
     with xr.open_dataset(path) as data:
         assert data.t.dims == ("time", "level", "lat", "lon") and data.level.values.tolist() == [150, 500, 1000]
         profile = data.t.values[0, :, 16, 0]
@@ -220,8 +222,16 @@ def tool():
     return module.main
 
 
-@pytest.mark.parametrize("name, options", [("taxibj", {}), ("weather_tcc_5_625", {}), ("kitticaltech", {}),
-                                           ("human", {"in_shape": [4, 3, 32, 32]}), ("weather_sample", {})])
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("taxibj", {}),
+        ("weather_tcc_5_625", {}),
+        ("kitticaltech", {}),
+        ("human", {"in_shape": [4, 3, 32, 32]}),
+        ("weather_sample", {}),
+    ],
+)
 def test_what_the_tool_makes_loads_in_both_protocols(tool, tmp_path, capsys, name, options):
     tool(["-d", name, "--source", "synthetic", "--out", str(tmp_path)])
     assert f"tools/train.py -d {name} --data_root {tmp_path}" in capsys.readouterr().out
@@ -232,10 +242,12 @@ def test_what_the_tool_makes_loads_in_both_protocols(tool, tmp_path, capsys, nam
 
 
 def test_the_tool_names_what_it_cannot_make(tool, tmp_path):
-    for words, message in ((["-d", "taxibj", "--source", "gcm"], "nothing makes taxibj from gcm"),
-                           (["-d", "custom"], "nothing makes custom from synthetic"),
-                           (["-d", "weather_t2m_1_40625"], "lies on 128 x 256 points"),
-                           (["-d", "weather_t3m"], "unknown dataset 'weather_t3m'")):
+    for words, message in (
+        (["-d", "taxibj", "--source", "gcm"], "nothing makes taxibj from gcm"),
+        (["-d", "custom"], "nothing makes custom from synthetic"),
+        (["-d", "weather_t2m_1_40625"], "lies on 128 x 256 points"),
+        (["-d", "weather_t3m"], "unknown dataset 'weather_t3m'"),
+    ):
         with pytest.raises(ValueError, match=message):
             tool([*words, "--out", str(tmp_path)])
 
@@ -270,7 +282,7 @@ def test_sample_is_a_plausible_climate(sample):
     assert all(280 < y < 292 for y in years) and max(years) - min(years) < 0.5  # no drift
     north = zonal.sel(lat=slice(40, 70)).mean("lat")
     assert float(north.sel(time="2001-07").mean() - north.sel(time="2001-01").mean()) > 10  # seasons
-    assert 205 < data.t2m.values.min() and data.t2m.values.max() < 325
+    assert data.t2m.values.min() > 205 and data.t2m.values.max() < 325
 
 
 def test_sample_loads_with_its_own_entry_from_anywhere(tmp_path):

@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from openstl_svq.data import synthetic
-from openstl_svq.host.builtin.datasets import dataset_parameters, load_data
-from openstl_svq.host.builtin.datasets.dataloader_kitticaltech import _JPEG
-from openstl_svq.host.builtin.datasets.dataset_constant import FULL_SIZES
-from openstl_svq.host.builtin.datasets.frames import resize
-from openstl_svq.host.builtin.datasets.windows import hold_out_end, sliding
+from openstl_svq.data import dataset_parameters, load_data, synthetic
+from openstl_svq.data.datasets.constants import FULL_SIZES
+from openstl_svq.data.datasets.kitticaltech import _JPEG
+from openstl_svq.data.frames import resize
+from openstl_svq.data.windows import hold_out_end, sliding
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* of the full dataset")
 SMALL = {"kth": {"in_shape": [10, 1, 32, 32]}, "human": {"in_shape": [4, 3, 64, 64]}}
@@ -72,9 +71,11 @@ def test_strict_holds_out_part_of_the_training_data(root, name):
 def test_other_sizes_than_those_of_the_full_dataset_are_named(root, monkeypatch, recwarn):
     train, _, test = load("kth", root, "openstl")
     found = len(train.dataset), len(test.dataset)
-    message, = [str(w.message) for w in recwarn]
-    assert message == (f"kth: {found[0]:,} windows to train and {found[1]:,} to test, where OpenSTL makes 4,940 and "
-                       "3,030 of the full dataset: scores on these data are not comparable with published ones.")
+    (message,) = [str(w.message) for w in recwarn]
+    assert message == (
+        f"kth: {found[0]:,} windows to train and {found[1]:,} to test, where OpenSTL makes 4,940 and "
+        "3,030 of the full dataset: scores on these data are not comparable with published ones."
+    )
     recwarn.clear()
     load("kth", root, "strict")
     load("kth", root, "openstl", aft_seq_length=15)  # other lengths make other windows
@@ -147,8 +148,10 @@ def test_taxibj_is_brought_to_zero_to_one(root):
 def test_taxibj_augmentation_flips_training_windows_alone(root):
     torch.manual_seed(0)
     plain, flipped = (load("taxibj", root, "openstl", use_augment=on)[0].dataset for on in (False, True))
-    kinds = {"same" if torch.equal(a[0], b[0]) else "flipped" if torch.equal(a[0], b[0].flip(-1)) else "other"
-             for a, b in ((flipped[i], plain[i]) for i in range(20))}
+    kinds = {
+        "same" if torch.equal(a[0], b[0]) else "flipped" if torch.equal(a[0], b[0].flip(-1)) else "other"
+        for a, b in ((flipped[i], plain[i]) for i in range(20))
+    }
     assert kinds == {"same", "flipped"}
 
 
@@ -232,12 +235,14 @@ def test_human_takes_unequal_lengths_right(root):
 def test_human_is_resized_like_opencv():
     image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
     up = resize(image, (64, 64), "bicubic")
+
     # OpenCV's bicubic has a = -0.75; one pixel by hand, at the centre of column 10 and row 20 of the new grid
     def weights(t):
         d = np.abs(np.array([1 + t, t, 1 - t, 2 - t]))
         return np.where(d <= 1, 1.25 * d**3 - 2.25 * d**2 + 1, -0.75 * (d**3 - 5 * d**2 + 8 * d - 4))
+
     sy, sx = 20.5 * 40 / 64 - 0.5, 10.5 * 50 / 64 - 0.5
-    patch = image[int(sy) - 1:int(sy) + 3, int(sx) - 1:int(sx) + 3, 1].astype(float)
+    patch = image[int(sy) - 1 : int(sy) + 3, int(sx) - 1 : int(sx) + 3, 1].astype(float)
     assert_close(up[20, 10, 1], weights(sy % 1) @ patch @ weights(sx % 1), rtol=1e-4)
 
 
@@ -290,8 +295,10 @@ def write_seq(path, images):
 def kitti(request, tmp_path):
     """Two training drives, a validation drive, and two videos."""
     rng = np.random.default_rng(0)
-    images = {split: rng.integers(0, 256, (count, 128, 160, 3), dtype=np.uint8)
-              for split, count in (("train", 40), ("val", 12))}
+    images = {
+        split: rng.integers(0, 256, (count, 128, 160, 3), dtype=np.uint8)
+        for split, count in (("train", 40), ("val", 12))
+    }
     write_hkl(tmp_path / "kitti_hkl", "train", images["train"], ["a"] * 25 + ["b"] * 15, request.param)
     write_hkl(tmp_path / "kitti_hkl", "val", images["val"], ["c"] * 12, request.param)
     smooth = [np.full((480, 640, 3), (40 + k, 100, 200), dtype=np.uint8) for k in range(75)]
@@ -311,10 +318,11 @@ def test_kitti_from_hickle_files_and_videos(kitti, monkeypatch):
     expected = torch.tensor([[200, 100, 40 + 3 * k + 2] for k in range(10)]).float()
     assert_close(test[1][0][:, :, 64, 80] * 255, expected, rtol=2e-2)
 
-    from openstl_svq.host.builtin.datasets import dataloader_kitticaltech
+    from openstl_svq.data.datasets import kitticaltech as dataloader_kitticaltech
+
     monkeypatch.setattr(dataloader_kitticaltech, "_decode", lambda *a: pytest.fail("decoded again"))
     assert torch.equal(load("kitticaltech", root)[2].dataset[1][0], test[1][0])
-    assert not load("kitticaltech", root, "openstl")[1].dataset is validation
+    assert load("kitticaltech", root, "openstl")[1].dataset is not validation
 
     # OpenSTL's own cache goes first.
     frames = np.zeros((30, 128, 160, 3), dtype=np.uint8)
@@ -365,6 +373,7 @@ def test_openstl_gives_the_same_windows(root, name, tmp_path, monkeypatch):
     import os
 
     from openstl.datasets import load_data as openstl_load_data
+
     listdir = os.listdir
     monkeypatch.setattr(os, "listdir", lambda path: sorted(listdir(path)))  # OpenSTL takes clips in the disk's order
     if name == "kitticaltech":  # it feeds bytes as they are; its own files hold numbers in [0, 1]
@@ -383,5 +392,7 @@ def test_openstl_gives_the_same_windows(root, name, tmp_path, monkeypatch):
 
 
 def test_differences_of_weather_are_refused(root):
-    with pytest.raises(ValueError, match="taxibj has no difference steps, windows.*strict, openstl and strict.selection"):
+    with pytest.raises(
+        ValueError, match="taxibj has no difference steps, windows.*strict, openstl and strict.selection"
+    ):
         load("taxibj", root, "strict+windows+selection+steps")

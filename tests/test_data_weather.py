@@ -13,14 +13,14 @@ from comparison import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openstl_svq.data.module import ForecastData
-from openstl_svq.data.netcdf import VARIABLES, WEATHERBENCH_GRID, write_file
-from openstl_svq.host.builtin.datasets import BaseDataModule, cache, dataset_parameters, frames, load_data
-from openstl_svq.host.builtin.datasets.dataset_constant import FULL_SIZES
-from openstl_svq.host.builtin.datasets.frames import ArrayFrames, FileFrames, channel_statistics
-from openstl_svq.host.builtin.datasets.times import segments
-from openstl_svq.host.builtin.datasets.windows import unbroken
+from openstl_svq.data import cache, dataset_parameters, frames, load_data
+from openstl_svq.data.datasets.constants import FULL_SIZES
+from openstl_svq.data.formats.netcdf import VARIABLES, WEATHERBENCH_GRID, write_file
+from openstl_svq.data.frames import ArrayFrames, FileFrames, channel_statistics
+from openstl_svq.data.times import segments
+from openstl_svq.data.windows import unbroken
 from openstl_svq.protocol import DIFFERENCES
+from openstl_svq.training.data_module import ForecastData
 
 PARITY = json.loads((Path(__file__).parent / "parity" / "weather_windows.json").read_text())
 pytestmark = pytest.mark.filterwarnings("ignore:.* of the full dataset")
@@ -36,8 +36,12 @@ def write(root, name, times, values, *, file="", levels=None, lat=WEATHERBENCH_G
     kind = VARIABLES[name].folder
     folder = Path(root) / "weather" / kind
     folder.mkdir(parents=True, exist_ok=True)
-    coords = {"time": times.astype("datetime64[ns]"), **({} if levels is None else {"level": levels}), "lat": lat,
-              "lon": WEATHERBENCH_GRID[1]}
+    coords = {
+        "time": times.astype("datetime64[ns]"),
+        **({} if levels is None else {"level": levels}),
+        "lat": lat,
+        "lon": WEATHERBENCH_GRID[1],
+    }
     data = xr.Dataset({variable or name: (tuple(coords), values)}, coords=coords)
     path = folder / f"{kind}_{file or str(times[0])[:4]}_5.625deg.nc"
     data.to_netcdf(path, encoding=encoding and {name: encoding})
@@ -110,6 +114,7 @@ def test_openstl_protocol_is_openstl_to_the_last_index(parity_root, name):
 
 def test_full_sizes_are_what_openstls_rule_makes_of_full_years():
     """The rule as measured on OpenSTL: samples = ceil((hours - 1) / step) - 1 - idx_out[-1] + idx_in[0]."""
+
     def windows(hours, step, first, last):
         return -(-(hours - 1) // step) - 1 - last + first
 
@@ -189,8 +194,9 @@ def test_strict_takes_true_six_hour_steps(tmp_path):
     assert (np.diff(times) == np.timedelta64(6, "h")).all()
     x, _ = dataset[1]
     physical = x * torch.from_numpy(dataset.std) + torch.from_numpy(dataset.mean)
-    expected = np.stack([ramp(times[:4].astype("datetime64[h]"), o + p)
-                         for o in (0, 100, 200, 300) for p in (150, 500, 850)], axis=1)
+    expected = np.stack(
+        [ramp(times[:4].astype("datetime64[h]"), o + p) for o in (0, 100, 200, 300) for p in (150, 500, 850)], axis=1
+    )
     assert_close(physical, expected.astype(np.float32), rtol=1e-6)
 
     # Files that hold every sixth hour only give the same windows.
@@ -219,8 +225,11 @@ def test_frames_gives_each_frame_once_with_its_time(hourly_root, monkeypatch):
 def test_dates_bound_splits_with_both_ends_included(tmp_path):
     times = hours("2019-03-01", 31 * 24)
     write(tmp_path, "t2m", times, ramp(times))
-    options = dict(train_time=["2019-03-01", "2019-03-23"], val_time=["2019-03-24", "2019-03-26"],
-                   test_time=["2019-03-27", "2019-03"])
+    options = dict(
+        train_time=["2019-03-01", "2019-03-23"],
+        val_time=["2019-03-24", "2019-03-26"],
+        test_time=["2019-03-27", "2019-03"],
+    )
     train, validation, test = (x.dataset for x in load(T2M, tmp_path, **options))
     assert [len(d) for d in (train, validation, test)] == [23 * 24 - 23, 3 * 24 - 23, 5 * 24 - 23]
     assert train.target_times(-1)[-1] == np.datetime64("2019-03-23T23")
@@ -239,9 +248,6 @@ def test_wind_has_two_channels_and_workers_give_what_the_main_process_gives(tmp_
     assert main.dataset.channels == [("u10", None), ("v10", None)]
     for (x, y), (x2, y2) in zip(main, workers, strict=True):
         assert torch.equal(x, x2) and torch.equal(y, y2)
-    module = BaseDataModule(*load("weather_uv10_5_625", tmp_path, **options))
-    assert module.test_mean is module.test_loader.dataset.mean and module.data_name == "uv10"
-    assert module.train_dataloader() is module.train_loader
 
 
 def test_augmentation_changes_training_windows_alone(hourly_root):
@@ -259,8 +265,11 @@ def test_unbroken_windows_are_all_and_only_those_without_a_gap(gaps, steps_in, s
     idx_in, idx_out = np.arange(1 - steps_in, 1), np.arange(1, steps_out + 1)
     found = set(unbroken(segments(times, np.timedelta64(1, "h")), idx_in, idx_out).tolist())
     length = steps_in + steps_out
-    expected = {s + steps_in - 1 for s in range(len(times) - length + 1) if times[s + length - 1] - times[s] ==
-                np.timedelta64(length - 1, "h")}
+    expected = {
+        s + steps_in - 1
+        for s in range(len(times) - length + 1)
+        if times[s + length - 1] - times[s] == np.timedelta64(length - 1, "h")
+    }
     assert found == expected
 
 
@@ -408,6 +417,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(one_year, small_memory, monkeypa
 
     def full(*args):
         raise OSError(28, "No space left on device")
+
     monkeypatch.setattr(np.lib.format, "write_array_header_1_0", full)
     with pytest.raises(OSError, match="no room for .* GB of decoded data"):
         load(T2M, root, **options)
@@ -433,21 +443,24 @@ def test_missing_data_say_where_they_were_looked_for(tmp_path):
         load(T2M, tmp_path)
 
 
-@pytest.mark.parametrize("options, message", [
-    (dict(train_time=["2011", "2012"]), r"no data in 2012; the files in .* go from 2015-01-01T00:00 to 2017"),
-    (dict(train_time=["2008", "2009"]), r"train_time .*no data; the files"),
-    (dict(train_time=["2014", "2015"]), r"no data in 2014"),
-    (dict(test_time=["2017-01-02", "2017-01-09"]), "no data in 2017-01-03, .*, ...;"),
-    (dict(test_time=["2015", "2015"]), "train_time .* and test_time .* overlap"),
-    (dict(val_time=["2016", "2015"]), "ends before it begins"),
-    (dict(val_time=["spring", "2016"]), "two years or dates"),
-    (dict(val_time="2016"), "two years or dates"),
-    (dict(pre_seq_length=30), r"40 steps of 1 h and no 30 \+ 12 of them in a row"),
-    (dict(in_shape=[12, 1, 64, 128]), r"1 channels on 32 x 64 points.*in_shape=\[12,1,32,64\]"),
-    (dict(idx_in=[-6, 0]), "protocol openstl only"),
-    (dict(data_name="t3m"), "unknown data_name 't3m'"),
-    (dict(step=5, train_time=["2015", "2015"], pre_seq_length=90), "steps of 5 h"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(train_time=["2011", "2012"]), r"no data in 2012; the files in .* go from 2015-01-01T00:00 to 2017"),
+        (dict(train_time=["2008", "2009"]), r"train_time .*no data; the files"),
+        (dict(train_time=["2014", "2015"]), r"no data in 2014"),
+        (dict(test_time=["2017-01-02", "2017-01-09"]), "no data in 2017-01-03, .*, ...;"),
+        (dict(test_time=["2015", "2015"]), "train_time .* and test_time .* overlap"),
+        (dict(val_time=["2016", "2015"]), "ends before it begins"),
+        (dict(val_time=["spring", "2016"]), "two years or dates"),
+        (dict(val_time="2016"), "two years or dates"),
+        (dict(pre_seq_length=30), r"40 steps of 1 h and no 30 \+ 12 of them in a row"),
+        (dict(in_shape=[12, 1, 64, 128]), r"1 channels on 32 x 64 points.*in_shape=\[12,1,32,64\]"),
+        (dict(idx_in=[-6, 0]), "protocol openstl only"),
+        (dict(data_name="t3m"), "unknown data_name 't3m'"),
+        (dict(step=5, train_time=["2015", "2015"], pre_seq_length=90), "steps of 5 h"),
+    ],
+)
 def test_splits_and_shapes_that_cannot_be(one_year, options, message):
     root, known = one_year
     if "train_time" in options and options["train_time"][0] == "2011":
@@ -485,7 +498,7 @@ def test_bad_files(one_year):
     fails("different grids")
     write(root, "t2m", times, np.random.default_rng(0).standard_normal((40, 32, 64)))
     whole = path.read_bytes()
-    path.write_bytes(whole[:len(whole) // 2])
+    path.write_bytes(whole[: len(whole) // 2])
     fails("cut off")
     path.write_bytes(b"")
     fails("cannot be read as NetCDF")
@@ -495,8 +508,13 @@ def test_levels_that_are_not_there_and_variables_that_do_not_match(tmp_path):
     for name in "rtuv":
         for year in (2015, 2016, 2017):
             times = hours(year, 60 - 6 * (name == "u"))
-            write(tmp_path, name, times, np.zeros((len(times), 3, 32, 64), np.float32) + np.arange(3)[:, None, None],
-                  levels=[150, 500, 850])
+            write(
+                tmp_path,
+                name,
+                times,
+                np.zeros((len(times), 3, 32, 64), np.float32) + np.arange(3)[:, None, None],
+                levels=[150, 500, 850],
+            )
     options = dict(train_time=["2015", "2015"], test_time=["2017", "2017"])
     with pytest.raises(ValueError, match=r"level \[700\] not in .* which has \[150, 500, 850\]"):
         load(MV, tmp_path, level=[150, 700, 850], **options)
@@ -514,6 +532,7 @@ def test_levels_that_are_not_there_and_variables_that_do_not_match(tmp_path):
 @pytest.mark.parametrize("name", [T2M, R, MV])
 def test_openstl_gives_the_same_windows(parity_root, name):
     from openstl.datasets import load_data as openstl_load_data
+
     theirs = openstl_load_data(name, 4, 4, 1, str(parity_root), **dataset_parameters[name])
     ours = load(name, parity_root, "openstl")
     for a, b in ((theirs[0].dataset, ours[0].dataset), (theirs[2].dataset, ours[2].dataset)):
@@ -527,17 +546,23 @@ def test_openstl_gives_the_same_windows(parity_root, name):
 
 # ---- one difference at a time ----
 
+
 def differing(loaders, others):
     """Which of the loaders' properties differ."""
     (_, validation, test), (_, other_validation, other_test) = (
-        [loader.dataset for loader in x] for x in (loaders, others))
-    return {name for name, differs in {
-        "selection": validation.target_times(0)[0].astype("datetime64[Y]")
-        != other_validation.target_times(0)[0].astype("datetime64[Y]"),
-        "statistics": abs(test[0][0].mean() - other_test[0][0].mean()) > 1,
-        "steps": not np.array_equal(np.diff(test.target_times(0)), np.diff(other_test.target_times(0))),
-        "windows": len(test) != len(other_test),
-    }.items() if differs}
+        [loader.dataset for loader in x] for x in (loaders, others)
+    )
+    return {
+        name
+        for name, differs in {
+            "selection": validation.target_times(0)[0].astype("datetime64[Y]")
+            != other_validation.target_times(0)[0].astype("datetime64[Y]"),
+            "statistics": abs(test[0][0].mean() - other_test[0][0].mean()) > 1,
+            "steps": not np.array_equal(np.diff(test.target_times(0)), np.diff(other_test.target_times(0))),
+            "windows": len(test) != len(other_test),
+        }.items()
+        if differs
+    }
 
 
 S6 = {"pre_seq_length": 2, "aft_seq_length": 2, "idx_in": [-5, 0], "idx_out": [1, 7], "step": 1}
@@ -572,9 +597,14 @@ def test_all_differences_are_openstl(three_years):
             assert torch.equal(x, u) and torch.equal(y, v)
 
 
-@pytest.mark.parametrize("protocol, message", [
-    ("strict+select", "unknown difference of a protocol 'select'.*Did you mean 'selection'"),
-    ("openstl+steps", "openstl has every difference already.*strict\\+steps"), ("strict+", "unknown difference")])
+@pytest.mark.parametrize(
+    "protocol, message",
+    [
+        ("strict+select", "unknown difference of a protocol 'select'.*Did you mean 'selection'"),
+        ("openstl+steps", "openstl has every difference already.*strict\\+steps"),
+        ("strict+", "unknown difference"),
+    ],
+)
 def test_differences_that_cannot_be(three_years, protocol, message):
     with pytest.raises(ValueError, match=message):
         load_years(three_years, protocol)
@@ -584,8 +614,10 @@ def test_the_climatology_is_in_the_test_splits_own_units():
     """Under the protocols where each split has its own statistics, the same climatology is normalised with others."""
     physical = {}
     for protocol in ("strict", "strict+statistics"):
-        data = ForecastData(*load_data("weather_sample_4_4_s6", 8, 8, 0, "absent", protocol=protocol),
-                            {"dataname": "weather_sample_4_4_s6", "seed": 0, "metrics": ["mse"]})
+        data = ForecastData(
+            *load_data("weather_sample_4_4_s6", 8, 8, 0, "absent", protocol=protocol),
+            {"dataname": "weather_sample_4_4_s6", "seed": 0, "metrics": ["mse"]},
+        )
         dataset, (_, y) = data.test_loader.dataset, data.test_loader.dataset[3]
         values = data.climatology_for(torch.tensor([3]), y[None].double())
         mean, std = dataset.normalised_with

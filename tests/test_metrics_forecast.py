@@ -32,8 +32,18 @@ def samples(count=6, shape=(3, 4, 8, 10), seed=0):
 
 def all_but_lpips(**changes):
     names = [name for name in METRICS if name != "lpips"]
-    return ForecastMetrics(**{"metrics": names, "mean": 1.0, "std": 3.0, "channel_names": ["u", "v"], "lat": LAT,
-                              "lead_times": True, "spatial_norm": True} | changes)
+    return ForecastMetrics(
+        **{
+            "metrics": names,
+            "mean": 1.0,
+            "std": 3.0,
+            "channel_names": ["u", "v"],
+            "lat": LAT,
+            "lead_times": True,
+            "spatial_norm": True,
+        }
+        | changes
+    )
 
 
 def score(metrics, pred, true, climatology=None):
@@ -50,14 +60,18 @@ def assert_same_scores(actual, expected, **tolerances):
 # OpenSTL's numbers
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda c: "-".join(
-    str(c[key]) for key in ("input", "spatial_norm", "denormalise", "channel_names")))
+@pytest.mark.parametrize(
+    "case",
+    CASES,
+    ids=lambda c: "-".join(str(c[key]) for key in ("input", "spatial_norm", "denormalise", "channel_names")),
+)
 def test_equal_to_openstl(case):
     arrays = np.load(PARITY / "metrics.npz")
     pred, true = arrays[f"{case['input']}/pred"], arrays[f"{case['input']}/true"]
     scale = [arrays[f"{case['input']}/{k}"] for k in ("mean", "std")] if case["denormalise"] else []
-    results, log = metric(pred, true, *scale, metrics=OPENSTL, channel_names=case["channel_names"],
-                          spatial_norm=case["spatial_norm"])
+    results, log = metric(
+        pred, true, *scale, metrics=OPENSTL, channel_names=case["channel_names"], spatial_norm=case["spatial_norm"]
+    )
     assert_same_scores(results, case["result"], rtol=1e-5)
     assert all(type(value) is float for value in results.values())
     names, expected = ([entry.split(":")[0] for entry in text.split(", ")] for text in (log, case["log"]))
@@ -115,8 +129,9 @@ def _lpips_on_the_first_process_only(pred, true):
 
 def _in_a_process(rank, store, counts, results):
     """One of two processes: scores its share of the samples, and puts the outcome into ``results``."""
-    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2,
-                            timeout=datetime.timedelta(seconds=180))
+    dist.init_process_group(
+        "gloo", init_method=f"file://{store}", rank=rank, world_size=2, timeout=datetime.timedelta(seconds=180)
+    )
     try:
         outcome = []
         for share in counts:
@@ -208,7 +223,7 @@ def test_lead_times_are_the_scores_of_single_frames():
     pred, true = samples()
     results = score(all_but_lpips(), pred, true, torch.zeros(1))
     for t in range(pred.shape[1]):
-        alone = score(all_but_lpips(lead_times=False), pred[:, t:t + 1], true[:, t:t + 1], torch.zeros(1))
+        alone = score(all_but_lpips(lead_times=False), pred[:, t : t + 1], true[:, t : t + 1], torch.zeros(1))
         assert_same_scores({name: results[f"{name}_by_lead"][t] for name in alone}, alone)
     assert results["mse"] == pytest.approx(np.mean(results["mse_by_lead"]))
     assert not any(name.endswith("_by_lead") for name in alone)
@@ -226,10 +241,14 @@ def test_weather_scores_against_plain_numpy():
     assert results["wrmse_v"] == pytest.approx(np.sqrt(squared[:, :, 1].mean()))
     assert results["wrmse_by_lead"] == pytest.approx(np.sqrt(squared.mean((0, 3, 4))).mean(-1))
     p, t = p - normal, t - normal
-    correlation = [np.average(a * b, weights=np.broadcast_to(weight[:, None], a.shape)) /
-                   np.sqrt(np.average(a * a, weights=np.broadcast_to(weight[:, None], a.shape)) *
-                           np.average(b * b, weights=np.broadcast_to(weight[:, None], a.shape)))
-                   for a, b in zip(p.reshape(-1, 8, 10), t.reshape(-1, 8, 10))]
+    correlation = [
+        np.average(a * b, weights=np.broadcast_to(weight[:, None], a.shape))
+        / np.sqrt(
+            np.average(a * a, weights=np.broadcast_to(weight[:, None], a.shape))
+            * np.average(b * b, weights=np.broadcast_to(weight[:, None], a.shape))
+        )
+        for a, b in zip(p.reshape(-1, 8, 10), t.reshape(-1, 8, 10))
+    ]
     by_channel = np.array(correlation).reshape(6, 2, 2).mean((0, 1))
     assert [results["acc_u"], results["acc_v"]] == pytest.approx(by_channel)
 
@@ -270,8 +289,10 @@ def test_lpips_is_the_mean_over_frames(monkeypatch, channels):
     pred, true = samples(2, (2, channels, 32, 40))
     with torch.autocast("cpu", torch.bfloat16):
         result = score(ForecastMetrics(["lpips"], lead_times=True), pred, true)
-    expected = [[network(2 * p[None].clamp(0, 1) - 1, 2 * t[None] - 1).item() for p, t in zip(*pair)]
-                for pair in zip(pred, true)]
+    expected = [
+        [network(2 * p[None].clamp(0, 1) - 1, 2 * t[None] - 1).item() for p, t in zip(*pair)]
+        for pair in zip(pred, true)
+    ]
     assert result["lpips"] == pytest.approx(np.mean(expected), rel=1e-5)
     assert result["lpips_by_lead"] == pytest.approx(np.mean(expected, axis=0), rel=1e-5)
 
@@ -320,34 +341,40 @@ def test_lpips_with_the_real_weights():
 # bad input
 
 
-@pytest.mark.parametrize("arguments, message", [
-    ({"metrics": ["rsme"]}, "Did you mean 'rmse'.*Available: acc"),
-    ({"metrics": []}, "no metric asked for"),
-    ({"metrics": ["wrmse", "acc"]}, "wrmse, acc are weighted by latitude: give lat"),
-    ({"metrics": ["acc"], "lat": [91.0]}, "-90 to 90"),
-    ({"metrics": ["mse"], "mean": [1.0, 2.0]}, r"mean of shape \(2,\) is ambiguous"),
-    ({"metrics": ["mse"], "std": float("nan")}, "std must be finite"),
-    ({"metrics": ["mse"], "channel_names": ["u", "u"]}, "differ from each other"),
-    ({"metrics": ["ssim"], "clip_range": (1, 0)}, "low < high"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"metrics": ["rsme"]}, "Did you mean 'rmse'.*Available: acc"),
+        ({"metrics": []}, "no metric asked for"),
+        ({"metrics": ["wrmse", "acc"]}, "wrmse, acc are weighted by latitude: give lat"),
+        ({"metrics": ["acc"], "lat": [91.0]}, "-90 to 90"),
+        ({"metrics": ["mse"], "mean": [1.0, 2.0]}, r"mean of shape \(2,\) is ambiguous"),
+        ({"metrics": ["mse"], "std": float("nan")}, "std must be finite"),
+        ({"metrics": ["mse"], "channel_names": ["u", "u"]}, "differ from each other"),
+        ({"metrics": ["ssim"], "clip_range": (1, 0)}, "low < high"),
+    ],
+)
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         ForecastMetrics(**arguments)
 
 
-@pytest.mark.parametrize("arguments, shapes, message", [
-    ({}, [(2, 3, 1, 8, 8), (2, 3, 1, 8, 9)], r"\(2, 3, 1, 8, 8\) and \(2, 3, 1, 8, 9\)"),
-    ({}, [(2, 3, 8, 8), (2, 3, 8, 8)], r"both \(B, T, C, H, W\)"),
-    ({"std": np.ones((1, 2, 1, 1))}, [(2, 3, 1, 8, 8)] * 2, r"std of shape \(1, 2, 1, 1\) does not fit"),
-    ({"std": np.ones((1, 2, 1, 1))}, [(2, 3, 3, 8, 8)] * 2, r"std of shape \(1, 2, 1, 1\) does not fit"),
-    ({"channel_names": ["u", "v"]}, [(2, 3, 3, 8, 8)] * 2, "do not divide 3 channels"),
-    ({"metrics": ["wrmse"], "lat": LAT}, [(2, 3, 1, 9, 8)] * 2, "8 values, the frames have 9 rows"),
-    ({"metrics": ["acc"], "lat": LAT}, [(2, 3, 1, 8, 8)] * 2, "give update the climatology"),
-    ({"metrics": ["acc"], "lat": LAT}, [(2, 3, 1, 8, 8)] * 2 + [(2, 3, 1, 8, 7)], "climatology .* does not fit"),
-    ({"metrics": ["ssim"]}, [(2, 3, 1, 6, 8)] * 2, "H, W >= 7"),
-    ({"metrics": ["lpips"]}, [(2, 3, 2, 64, 64)] * 2, "1 or 3 channels"),
-    ({"metrics": ["lpips"]}, [(2, 3, 3, 30, 64)] * 2, "at least 31"),
-])
+@pytest.mark.parametrize(
+    "arguments, shapes, message",
+    [
+        ({}, [(2, 3, 1, 8, 8), (2, 3, 1, 8, 9)], r"\(2, 3, 1, 8, 8\) and \(2, 3, 1, 8, 9\)"),
+        ({}, [(2, 3, 8, 8), (2, 3, 8, 8)], r"both \(B, T, C, H, W\)"),
+        ({"std": np.ones((1, 2, 1, 1))}, [(2, 3, 1, 8, 8)] * 2, r"std of shape \(1, 2, 1, 1\) does not fit"),
+        ({"std": np.ones((1, 2, 1, 1))}, [(2, 3, 3, 8, 8)] * 2, r"std of shape \(1, 2, 1, 1\) does not fit"),
+        ({"channel_names": ["u", "v"]}, [(2, 3, 3, 8, 8)] * 2, "do not divide 3 channels"),
+        ({"metrics": ["wrmse"], "lat": LAT}, [(2, 3, 1, 9, 8)] * 2, "8 values, the frames have 9 rows"),
+        ({"metrics": ["acc"], "lat": LAT}, [(2, 3, 1, 8, 8)] * 2, "give update the climatology"),
+        ({"metrics": ["acc"], "lat": LAT}, [(2, 3, 1, 8, 8)] * 2 + [(2, 3, 1, 8, 7)], "climatology .* does not fit"),
+        ({"metrics": ["ssim"]}, [(2, 3, 1, 6, 8)] * 2, "H, W >= 7"),
+        ({"metrics": ["lpips"]}, [(2, 3, 2, 64, 64)] * 2, "1 or 3 channels"),
+        ({"metrics": ["lpips"]}, [(2, 3, 3, 30, 64)] * 2, "at least 31"),
+    ],
+)
 def test_bad_shapes(arguments, shapes, message):
     metrics = ForecastMetrics(**{"metrics": ["mse"]} | arguments)
     with pytest.raises(ValueError, match=message):

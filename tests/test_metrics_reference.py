@@ -22,12 +22,13 @@ def cycle(times, annual=1.0, diurnal=0.0):
     year = times.astype("datetime64[Y]")
     y = (times - year.astype("datetime64[h]")) / ((year + 1).astype("datetime64[h]") - year.astype("datetime64[h]"))
     h = (times - times.astype("datetime64[D]")) / np.timedelta64(24, "h")
-    return (annual * (3 * np.cos(2 * np.pi * y) - np.sin(4 * np.pi * y))
-            + diurnal * (2 * np.cos(2 * np.pi * h) + np.cos(4 * np.pi * h)))
+    return annual * (3 * np.cos(2 * np.pi * y) - np.sin(4 * np.pi * y)) + diurnal * (
+        2 * np.cos(2 * np.pi * h) + np.cos(4 * np.pi * h)
+    )
 
 
 def chunks(frames, times, size=100):
-    return ((frames[i:i + size], None if times is None else times[i:i + size]) for i in range(0, len(frames), size))
+    return ((frames[i : i + size], None if times is None else times[i : i + size]) for i in range(0, len(frames), size))
 
 
 def test_persistence_repeats_the_last_frame():
@@ -49,8 +50,10 @@ def test_seasons_are_recovered_and_hold_in_other_years():
     assert_close(climatology.mean, frames.mean(0, dtype=np.float64).astype(np.float32))
 
 
-@pytest.mark.parametrize("hours, start, stop, annual", [
-    (1, "2001-01-01", "2001-02-01", 0.0), (6, "2001-01-01", "2002-01-01", 1.0), (12, "2001-01-01", "2002-01-01", 1.0)])
+@pytest.mark.parametrize(
+    "hours, start, stop, annual",
+    [(1, "2001-01-01", "2001-02-01", 0.0), (6, "2001-01-01", "2002-01-01", 1.0), (12, "2001-01-01", "2002-01-01", 1.0)],
+)
 def test_day_is_recovered_as_far_as_the_data_resolve_it(hours, start, stop, annual):
     frames, times = series(start, stop, hours, annual=annual, diurnal=1.0)
     climatology = Climatology.fit(chunks(frames, times))
@@ -64,11 +67,14 @@ def test_day_is_recovered_as_far_as_the_data_resolve_it(hours, start, stop, annu
         assert_close(float(error), float(np.abs(seen - seen.mean()).max()), rtol=0.1)
 
 
-@pytest.mark.parametrize("start, stop, diurnal", [
-    ("2001-01-01", "2001-11-20", 0.0),  # a month is missing
-    ("2001-01-31", "2001-12-02", 0.0),  # every month, but ten months in all
-    ("2001-01-01", "2001-01-08", 1.0),  # a few days
-])
+@pytest.mark.parametrize(
+    "start, stop, diurnal",
+    [
+        ("2001-01-01", "2001-11-20", 0.0),  # a month is missing
+        ("2001-01-31", "2001-12-02", 0.0),  # every month, but ten months in all
+        ("2001-01-01", "2001-01-08", 1.0),  # a few days
+    ],
+)
 def test_too_little_for_a_cycle_gives_the_mean(start, stop, diurnal):
     frames, times = series(start, stop, 3, diurnal=diurnal)
     climatology = Climatology.fit(chunks(frames, times))
@@ -109,17 +115,20 @@ HOLED = FRAMES.copy()
 HOLED[3, 1, 2, 3] = np.nan
 
 
-@pytest.mark.parametrize("pieces, message", [
-    ([], "no frames"),
-    ([(FRAMES[:0], None)], "no frames"),
-    ([(HOLED, TIMES)], "NaN or infinite"),
-    ([(HOLED, None)], "NaN or infinite"),
-    ([(FRAMES, TIMES[1:])], "75 times for 76 frames"),
-    ([(FRAMES, TIMES), (FRAMES, None)], "some have none"),
-    ([(FRAMES, TIMES), (FRAMES[:, :, :2], TIMES)], r"\(2, 2, 4\) after frames of shape \(2, 3, 4\)"),
-    ([(FRAMES, TIMES.astype(int))], "datetime64 without NaT"),
-    ([(FRAMES[:1], np.array(["NaT"], dtype="datetime64[h]"))], "without NaT"),
-])
+@pytest.mark.parametrize(
+    "pieces, message",
+    [
+        ([], "no frames"),
+        ([(FRAMES[:0], None)], "no frames"),
+        ([(HOLED, TIMES)], "NaN or infinite"),
+        ([(HOLED, None)], "NaN or infinite"),
+        ([(FRAMES, TIMES[1:])], "75 times for 76 frames"),
+        ([(FRAMES, TIMES), (FRAMES, None)], "some have none"),
+        ([(FRAMES, TIMES), (FRAMES[:, :, :2], TIMES)], r"\(2, 2, 4\) after frames of shape \(2, 3, 4\)"),
+        ([(FRAMES, TIMES.astype(int))], "datetime64 without NaT"),
+        ([(FRAMES[:1], np.array(["NaT"], dtype="datetime64[h]"))], "without NaT"),
+    ],
+)
 def test_bad_frames(pieces, message):
     with pytest.raises(ValueError, match=message):
         Climatology.fit(pieces)

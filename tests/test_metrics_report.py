@@ -12,10 +12,24 @@ from openstl_svq.metrics import report
 from openstl_svq.metrics.report import format_table, skill, write_metrics
 
 RESULTS = {
-    "model": {"mse_u": 1.0, "mse_v": 2.0, "mse": 1.5, "mse_by_lead": [1.0, 2.0], "rmse": 1.2, "psnr": math.inf,
-              "ssim": 0.1 + 0.2},
-    "persistence": {"mse_u": 2.0, "mse_v": 2.0, "mse": 2.0, "mse_by_lead": [1.0, 3.0], "rmse": 1.4, "psnr": 20.0,
-                    "ssim": 0.2},
+    "model": {
+        "mse_u": 1.0,
+        "mse_v": 2.0,
+        "mse": 1.5,
+        "mse_by_lead": [1.0, 2.0],
+        "rmse": 1.2,
+        "psnr": math.inf,
+        "ssim": 0.1 + 0.2,
+    },
+    "persistence": {
+        "mse_u": 2.0,
+        "mse_v": 2.0,
+        "mse": 2.0,
+        "mse_by_lead": [1.0, 3.0],
+        "rmse": 1.4,
+        "psnr": 20.0,
+        "ssim": 0.2,
+    },
     "climatology": {"mse": 4.0, "mse_by_lead": [0.0, 8.0]},
 }
 
@@ -23,8 +37,12 @@ RESULTS = {
 def test_skill():
     gains = skill(RESULTS)
     assert set(gains) == {"model"} and set(gains["model"]) == {"persistence", "climatology"}
-    assert gains["model"]["persistence"] == {"mse_u": 0.5, "mse_v": 0.0, "mse": 0.25,
-                                             "mse_by_lead": [0.0, pytest.approx(1 / 3)]}
+    assert gains["model"]["persistence"] == {
+        "mse_u": 0.5,
+        "mse_v": 0.0,
+        "mse": 0.25,
+        "mse_by_lead": [0.0, pytest.approx(1 / 3)],
+    }
     first, second = gains["model"]["climatology"]["mse_by_lead"]
     assert math.isnan(first) and second == 0.75  # a reference without error cannot be improved on
     assert skill({"model": {"mae": 1.0}, "persistence": {"mae": 2.0}}) == {}

@@ -100,6 +100,7 @@ def test_no_frames_and_views():
 @compiled_only
 def test_nowhere_to_keep_the_compiled_code(monkeypatch):
     import numba
+
     compiled, asked = numba.njit, []
 
     def njit(cache=False, **options):

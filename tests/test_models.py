@@ -64,11 +64,14 @@ def test_every_quantizer_trains_in_both_positions(x, quantizer, position):
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("kwargs, message", [
-    ({"quant_position": "middle"}, "quant_position 'middle'"),
-    ({"quantizer": "svk"}, "Did you mean 'svq'"),
-    ({"model_type": "gstb"}, "gsta"),
-])
+@pytest.mark.parametrize(
+    "kwargs, message",
+    [
+        ({"quant_position": "middle"}, "quant_position 'middle'"),
+        ({"quantizer": "svk"}, "Did you mean 'svq'"),
+        ({"model_type": "gstb"}, "gsta"),
+    ],
+)
 def test_unknown_names(kwargs, message):
     with pytest.raises(ValueError, match=message):
         SimVP_SVQ_Model(**SIZES, **kwargs)

@@ -22,8 +22,10 @@ SETTINGS = {
     "learnable": {"quantizer_kwargs": {"codebook_size": 20, "hidden_dim": 16}},
     "one_layer": {"quantizer_kwargs": {"codebook_size": 20, "hidden_dim": None, "learn_codebook": False}},
     "narrowed": {"quantizer_kwargs": {"codebook_size": 12, "hidden_dim": 16}},
-    "relu_after": {"quant_position": "after",
-                   "quantizer_kwargs": {"codebook_size": 20, "hidden_dim": 16, "output_relu": True}},
+    "relu_after": {
+        "quant_position": "after",
+        "quantizer_kwargs": {"codebook_size": 20, "hidden_dim": 16, "output_relu": True},
+    },
 }
 
 
@@ -85,11 +87,14 @@ def test_authors_baselines():
     weights = {"vq.vq._codebook.initted": torch.ones(1), "vq.vq._codebook.embed": torch.ones(1, 4, 8)}
     converted = convert.convert_state_dict(weights)
     assert {name: tuple(value.shape) for name, value in converted.items()} == {
-        "quantizer.library._codebook.initted": (), "quantizer.library._codebook.embed": (1, 4, 8)}
+        "quantizer.library._codebook.initted": (),
+        "quantizer.library._codebook.embed": (1, 4, 8),
+    }
     pytest.importorskip("vector_quantize_pytorch")
     own = build(quantizer="vq", quantizer_kwargs={"codebook_size": 4}).state_dict()
     assert {name: tuple(value.shape) for name, value in own.items() if name in converted} == {
-        name: tuple(value.shape) for name, value in converted.items()}
+        name: tuple(value.shape) for name, value in converted.items()
+    }
 
 
 def test_old_swin_checkpoints_load():
@@ -101,8 +106,10 @@ def test_old_swin_checkpoints_load():
     assert list(convert.convert_state_dict(weights)) == list(model.state_dict())
 
 
-@pytest.mark.parametrize("key", ["cell_list.0.conv_x.0.weight", "vq.vq.proj_regression_weight.linear_proj3.weight",
-                                 "optimizer", "vq.vq.levels"])
+@pytest.mark.parametrize(
+    "key",
+    ["cell_list.0.conv_x.0.weight", "vq.vq.proj_regression_weight.linear_proj3.weight", "optimizer", "vq.vq.levels"],
+)
 def test_a_weight_without_a_place_is_named(key):
     weights = {**authors_weights("learnable"), key: torch.zeros(1)}
     with pytest.raises(ValueError, match=f"'{key}' has no place"):
@@ -165,8 +172,9 @@ def test_other_methods_keep_their_names(tmp_path):
     assert list(load(tmp_path / "out.ckpt")["state_dict"]) == list(weights)
 
 
-@pytest.mark.parametrize("content, message", [({"epoch": 1}, "holds no weights"), ([1, 2], "is no checkpoint"),
-                                              ({}, "holds no weights")])
+@pytest.mark.parametrize(
+    "content, message", [({"epoch": 1}, "holds no weights"), ([1, 2], "is no checkpoint"), ({}, "holds no weights")]
+)
 def test_files_without_weights(tmp_path, content, message):
     torch.save(content, tmp_path / "in.pth")
     with pytest.raises(ValueError, match=message):
@@ -177,7 +185,7 @@ def test_files_without_weights(tmp_path, content, message):
 def test_damaged_files(tmp_path, trust):
     torch.save(authors_weights("learnable"), tmp_path / "in.pth")
     whole = (tmp_path / "in.pth").read_bytes()
-    for content in (whole[:len(whole) // 2], b"not a checkpoint", b""):
+    for content in (whole[: len(whole) // 2], b"not a checkpoint", b""):
         (tmp_path / "in.pth").write_bytes(content)
         with pytest.raises(ValueError, match="damaged|cannot be read"):
             convert.convert_checkpoint(tmp_path / "in.pth", tmp_path / "out.ckpt", trust=trust)
@@ -187,7 +195,8 @@ def test_damaged_files(tmp_path, trust):
 
 def test_command_line(tmp_path, monkeypatch, capsys):
     spec = importlib.util.spec_from_file_location(
-        "convert_checkpoint", Path(__file__).parents[1] / "tools" / "convert_checkpoint.py")
+        "convert_checkpoint", Path(__file__).parents[1] / "tools" / "convert_checkpoint.py"
+    )
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     torch.save(authors_weights("learnable"), tmp_path / "in.pth")

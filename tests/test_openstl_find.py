@@ -37,8 +37,13 @@ def install(monkeypatch, tmp_path):
 
 
 def real(version="1.0.0", api="", **more):
-    return {"openstl/__init__.py": "", "openstl/version.py": f"__version__ = '{version}'\n", "openstl/api.py": api,
-            "openstl/methods/__init__.py": "", **more}
+    return {
+        "openstl/__init__.py": "",
+        "openstl/version.py": f"__version__ = '{version}'\n",
+        "openstl/api.py": api,
+        "openstl/methods/__init__.py": "",
+        **more,
+    }
 
 
 def test_not_installed(monkeypatch):
@@ -68,17 +73,21 @@ def test_real(install, tmp_path):
 def test_real_names_the_commit_that_pip_recorded(install, tmp_path):
     install(real(), "Version: 1.0.0")
     (tmp_path / "openstl-0.dist-info" / "direct_url.json").write_text(
-        '{"url": "https://x/OpenSTL", "vcs_info": {"commit_id": "0123456789abcdef", "vcs": "git"}}')
+        '{"url": "https://x/OpenSTL", "vcs_info": {"commit_id": "0123456789abcdef", "vcs": "git"}}'
+    )
     assert host.find().version == "1.0.0 (0123456)"
 
 
 def test_missing_packages_are_all_named_as_pip_knows_them(install):
-    install(real(api="import cv2_that_is_missing"),
-            "Version: 1.0.0\nRequires-Dist: numpy\nRequires-Dist: not-there\nRequires-Dist: not-asked; extra == 'all'")
+    install(
+        real(api="import cv2_that_is_missing"),
+        "Version: 1.0.0\nRequires-Dist: numpy\nRequires-Dist: not-there\nRequires-Dist: not-asked; extra == 'all'",
+    )
     found = host.find()
     assert found.kind == "broken"
-    assert found.reason.endswith("no module named 'cv2_that_is_missing'; "
-                                 "it lacks: pip install cv2_that_is_missing not-there")
+    assert found.reason.endswith(
+        "no module named 'cv2_that_is_missing'; it lacks: pip install cv2_that_is_missing not-there"
+    )
 
 
 def test_missing_module_is_named_as_its_package(install, monkeypatch):
@@ -94,8 +103,14 @@ def test_missing_part_of_openstl_itself(install):
     assert host.INSTALL in host.find().reason
 
 
-@pytest.mark.parametrize("failure", ["raise ImportError('libGL.so.1: cannot open shared object file')",
-                                     "import math; math.no_such_name", "raise OSError('bad library\\nmore')"])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        "raise ImportError('libGL.so.1: cannot open shared object file')",
+        "import math; math.no_such_name",
+        "raise OSError('bad library\\nmore')",
+    ],
+)
 def test_import_that_fails_otherwise_is_one_line(install, failure):
     install(real(api=failure))
     found = host.find()
@@ -126,11 +141,15 @@ def test_importing_openstl_does_not_silence_warnings(install):
 
 
 def test_unknown_version_loads_with_one_warning(install):
-    names = {"openstl/api.py": "BaseExperiment = 1", "openstl/core.py": "get_optim_scheduler = metric = 1",
-             "openstl/datasets.py": "BaseDataModule, dataset_parameters = 1, {}",
-             "openstl/models.py": "SimVP_Model = 1",
-             "openstl/methods/__init__.py": "TAU = SimVP = method_maps = 1",
-             "openstl/methods/base_method.py": "Base_method = 1", "openstl/utils.py": "create_parser = 1"}
+    names = {
+        "openstl/api.py": "BaseExperiment = 1",
+        "openstl/core.py": "get_optim_scheduler = metric = 1",
+        "openstl/datasets.py": "BaseDataModule, dataset_parameters = 1, {}",
+        "openstl/models.py": "SimVP_Model = 1",
+        "openstl/methods/__init__.py": "TAU = SimVP = method_maps = 1",
+        "openstl/methods/base_method.py": "Base_method = 1",
+        "openstl/utils.py": "create_parser = 1",
+    }
     install(real("7.0.0", **names))
     with pytest.warns(UserWarning, match="OpenSTL 7.0.0 has not been tested") as caught:
         assert host.load().SimVP_Model == 1

@@ -56,9 +56,14 @@ def test_each_fix_has_a_name_a_reason_and_a_test():
 
 def test_apply_uses_only_what_is_needed_and_names_it(monkeypatch):
     done = []
-    monkeypatch.setattr(fixes, "FIXES", (
-        fixes.Fix("first", "", lambda: "first" not in done, lambda: done.append("first")),
-        fixes.Fix("second", "", lambda: False, lambda: done.append("second"))))
+    monkeypatch.setattr(
+        fixes,
+        "FIXES",
+        (
+            fixes.Fix("first", "", lambda: "first" not in done, lambda: done.append("first")),
+            fixes.Fix("second", "", lambda: False, lambda: done.append("second")),
+        ),
+    )
     assert fixes.apply() == ["first"]
     assert fixes.apply() == []
     assert done == ["first"]
@@ -67,6 +72,7 @@ def test_apply_uses_only_what_is_needed_and_names_it(monkeypatch):
 def test_apply_names_the_fix_that_does_not_fit(monkeypatch):
     def renamed():
         return SimpleNamespace().Base_method
+
     monkeypatch.setattr(fixes, "FIXES", (fixes.Fix("weather_mv", "", renamed, lambda: None),))
     with pytest.raises(ImportError, match="'weather_mv' does not fit this version of OpenSTL"):
         fixes.apply()
@@ -114,11 +120,21 @@ def swin_modules(stand_in):
         def __init__(self, resolution, window, shift):
             super().__init__(8, resolution, num_heads=2, window_size=window, shift_size=shift, drop=0.25, drop_path=0.1)
 
-    simvp = stand_in("modules.simvp_modules", SwinTransformerBlock=SwinTransformerBlock, SwinSubBlock=SwinSubBlock,
-                     window_partition=window_partition, window_reverse=window_reverse)
-    lstm = stand_in("modules.swinlstm_modules", SwinTransformerBlock=SwinTransformerBlock, PatchMerging=PatchMerging,
-                    STB=type("STB", (SwinTransformerBlock,), {}), window_partition=window_partition,
-                    window_reverse=window_reverse)
+    simvp = stand_in(
+        "modules.simvp_modules",
+        SwinTransformerBlock=SwinTransformerBlock,
+        SwinSubBlock=SwinSubBlock,
+        window_partition=window_partition,
+        window_reverse=window_reverse,
+    )
+    lstm = stand_in(
+        "modules.swinlstm_modules",
+        SwinTransformerBlock=SwinTransformerBlock,
+        PatchMerging=PatchMerging,
+        STB=type("STB", (SwinTransformerBlock,), {}),
+        window_partition=window_partition,
+        window_reverse=window_reverse,
+    )
     return simvp, lstm
 
 
@@ -179,8 +195,15 @@ def test_fix_lr_scheduler_step(stand_in, tmp_path):
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch"}}
 
     def rates():
-        trainer = pl.Trainer(max_epochs=12, accelerator="cpu", logger=False, enable_checkpointing=False,
-                             enable_progress_bar=False, enable_model_summary=False, default_root_dir=tmp_path)
+        trainer = pl.Trainer(
+            max_epochs=12,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=tmp_path,
+        )
         method = Base_method()
         trainer.fit(method, DataLoader(TensorDataset(torch.ones(1, 1))))
         return method.rates
@@ -363,8 +386,9 @@ def test_fix_sampling_resume(stand_in):
 
 def test_fix_loader_without_workers(stand_in):
     def create_loader(dataset, batch_size, shuffle=True, num_workers=1, pin_memory=False, persistent_workers=True):
-        return DataLoader(dataset, batch_size, num_workers=num_workers, pin_memory=pin_memory,
-                          persistent_workers=persistent_workers)
+        return DataLoader(
+            dataset, batch_size, num_workers=num_workers, pin_memory=pin_memory, persistent_workers=persistent_workers
+        )
 
     utils = stand_in("datasets.utils", create_loader=create_loader)
     user = stand_in("datasets.dataloader_taxibj", create_loader=create_loader)
@@ -403,7 +427,7 @@ def test_fix_human_targets(stand_in):
 
         def __getitem__(self, index):
             frames = list(range(index, index + self.pre_seq_length + 2))
-            return frames[:self.pre_seq_length], frames[self.aft_seq_length:]
+            return frames[: self.pre_seq_length], frames[self.aft_seq_length :]
 
     stand_in("datasets.dataloader_human", HumanDataset=HumanDataset)
     assert len(HumanDataset()[0][1]) == 4
@@ -429,8 +453,11 @@ def test_fix_hickle(stand_in):
 
 
 # Entries as hickle of that version writes them: the array's name, and the file's attributes.
-HICKLE_LAYOUTS = {"1": ("data", {}), "2": ("data_0", {"CLASS": b"hickle", "VERSION": 3}),
-                  "5": ("data", {"HICKLE_VERSION": "5.0.3"})}
+HICKLE_LAYOUTS = {
+    "1": ("data", {}),
+    "2": ("data_0", {"CLASS": b"hickle", "VERSION": 3}),
+    "5": ("data", {"HICKLE_VERSION": "5.0.3"}),
+}
 
 
 @pytest.mark.parametrize("version", HICKLE_LAYOUTS)
@@ -468,8 +495,12 @@ def test_fix_ssim(stand_in, without_lpips):
     cases = json.loads((PARITY / "metrics.json").read_text())["cases"]
     for name in ("gray", "rgb"):
         pred, true = data[f"{name}/pred"].clip(0, 1), data[f"{name}/true"]
-        ssim = np.mean([[module.cal_ssim(p.swapaxes(0, 2), t.swapaxes(0, 2), multichannel=True) for p, t in zip(*pair)]
-                        for pair in zip(pred, true)])
+        ssim = np.mean(
+            [
+                [module.cal_ssim(p.swapaxes(0, 2), t.swapaxes(0, 2), multichannel=True) for p, t in zip(*pair)]
+                for pair in zip(pred, true)
+            ]
+        )
         old = next(case["ssim_unmodified_scikit_image_0_19_3"] for case in cases if case["input"] == name)
         assert_close(ssim, np.float64(old), rtol=5e-7)
 
@@ -486,7 +517,9 @@ def test_fix_parser(stand_in, capsys):
     stand_in("utils.parser", create_parser=create_parser)
     utils = stand_in("utils", create_parser=create_parser)
     applied("parser")
-    args = utils.create_parser().parse_args("-m simvp_svq -d weather_sample --filter_bias_and_bn False".split())
+    args = utils.create_parser().parse_args(
+        ["-m", "simvp_svq", "-d", "weather_sample", "--filter_bias_and_bn", "False"]
+    )
     assert (args.method, args.dataname, args.filter_bias_and_bn) == ("simvp_svq", "weather_sample", False)
     assert utils.create_parser().parse_args(["--filter_bias_and_bn", "True"]).filter_bias_and_bn is True
     for bad in (["--filter_bias_and_bn", "maybe"], ["--opt", "sgd"]):
@@ -504,9 +537,16 @@ def test_fix_parser_defaults(stand_in):
         parser.add_argument("--seed", type=int, default=1)
         return parser
 
-    utils = stand_in("utils", create_parser=create_parser,
-                     default_parser=lambda: {"epoch": 200, "aft_seq_length": 10, "opt_eps": None, "seed": 42})
+    utils = stand_in(
+        "utils",
+        create_parser=create_parser,
+        default_parser=lambda: {"epoch": 200, "aft_seq_length": 10, "opt_eps": None, "seed": 42},
+    )
     applied("parser_defaults")
     assert vars(utils.create_parser().parse_args([])) == {
-        "epoch": 200, "aft_seq_length": None, "opt_eps": None, "seed": 1}
+        "epoch": 200,
+        "aft_seq_length": None,
+        "opt_eps": None,
+        "seed": 1,
+    }
     assert utils.create_parser().parse_args(["--epoch", "3"]).epoch == 3

@@ -19,15 +19,36 @@ from test_train_cli import ROOT, data_root, run, scores, weights, words  # noqa:
 pytestmark = pytest.mark.openstl
 
 # Small settings for each method's own keys; those of the recurrent ones are named as in OpenSTL's configuration files.
-RECURRENT = ("num_hidden='8,8'", "filter_size=3", "stride=1", "patch_size=4", "layer_norm=0",
-             "reverse_scheduled_sampling=0", "scheduled_sampling=1", "sampling_stop_iter=100",
-             "sampling_start_value=1.0", "sampling_changing_rate=0.1", "r_sampling_step_1=10", "r_sampling_step_2=20",
-             "r_exp_alpha=5")
+RECURRENT = (
+    "num_hidden='8,8'",
+    "filter_size=3",
+    "stride=1",
+    "patch_size=4",
+    "layer_norm=0",
+    "reverse_scheduled_sampling=0",
+    "scheduled_sampling=1",
+    "sampling_stop_iter=100",
+    "sampling_start_value=1.0",
+    "sampling_changing_rate=0.1",
+    "r_sampling_step_1=10",
+    "r_sampling_step_2=20",
+    "r_exp_alpha=5",
+)
 METHODS = {
-    "convlstm": RECURRENT, "e3dlstm": RECURRENT, "mim": RECURRENT, "predrnn": RECURRENT, "predrnnpp": RECURRENT,
+    "convlstm": RECURRENT,
+    "e3dlstm": RECURRENT,
+    "mim": RECURRENT,
+    "predrnn": RECURRENT,
+    "predrnnpp": RECURRENT,
     "predrnnv2": (*(o for o in RECURRENT if "reverse" not in o), "reverse_scheduled_sampling=1", "decouple_beta=0.1"),
-    "mau": (*(o for o in RECURRENT if not o.startswith(("patch", "reverse", "r_"))), "patch_size=1", "sr_size=8",
-            "tau=2", "cell_mode=normal", "model_mode=normal"),
+    "mau": (
+        *(o for o in RECURRENT if not o.startswith(("patch", "reverse", "r_"))),
+        "patch_size=1",
+        "sr_size=8",
+        "tau=2",
+        "cell_mode=normal",
+        "model_mode=normal",
+    ),
     "phydnet": ("patch_size=4",),
     "simvp": ("hid_S=4", "hid_T=8", "N_S=2", "N_T=2"),
     "tau": ("hid_S=4", "hid_T=8", "N_S=2", "N_T=2", "alpha=0.1"),
@@ -38,26 +59,50 @@ METHODS = {
 def openstl():
     """OpenSTL's names as the host hands them out."""
     from openstl_svq.host import openstl as host
+
     return host.load()
 
 
 @pytest.fixture(autouse=True)
 def in_openstl():
     from openstl_svq.host import describe
+
     if describe().name != "openstl":
         pytest.skip("OPENSTL_SVQ_HOST keeps the built-in host")
 
 
 def config_of(translator, **more):
     """A method's configuration; two blocks at the least size that every translator takes."""
-    return {"in_shape": [2, 1, 8, 16], "pre_seq_length": 2, "aft_seq_length": 2, "hid_S": 8, "hid_T": 24, "N_S": 2,
-            "N_T": 2, "model_type": translator, "drop_path": 0.2, "dataname": "taxibj", "metrics": ["mse", "mae"],
-            "alpha": 0.1, "opt": "adam", "lr": 5e-3, "momentum": 0.9, "weight_decay": 0.0, "filter_bias_and_bn": False,
-            "sched": "onecycle", "epoch": 2, "gpus": [0], "final_div_factor": 1e4, "steps_per_epoch": 5, **more}
+    return {
+        "in_shape": [2, 1, 8, 16],
+        "pre_seq_length": 2,
+        "aft_seq_length": 2,
+        "hid_S": 8,
+        "hid_T": 24,
+        "N_S": 2,
+        "N_T": 2,
+        "model_type": translator,
+        "drop_path": 0.2,
+        "dataname": "taxibj",
+        "metrics": ["mse", "mae"],
+        "alpha": 0.1,
+        "opt": "adam",
+        "lr": 5e-3,
+        "momentum": 0.9,
+        "weight_decay": 0.0,
+        "filter_bias_and_bn": False,
+        "sched": "onecycle",
+        "epoch": 2,
+        "gpus": [0],
+        "final_div_factor": 1e4,
+        "steps_per_epoch": 5,
+        **more,
+    }
 
 
 def test_no_fix_is_left_to_apply(openstl):
     from openstl_svq.host import fixes
+
     assert [fix.name for fix in fixes.FIXES if fix.needed()] == []
     assert fixes.apply() == []
 
@@ -75,8 +120,11 @@ def test_openstl_gives_the_measured_outputs(openstl, key):
 
 @pytest.mark.parametrize("translator", TRANSLATORS)
 def test_gradients_reach_every_weight(openstl, translator):
-    model = fill(openstl.SimVP_Model(**{k: config_of(translator)[k] for k in
-                                       ("in_shape", "hid_S", "hid_T", "N_S", "N_T", "model_type")}))
+    model = fill(
+        openstl.SimVP_Model(
+            **{k: config_of(translator)[k] for k in ("in_shape", "hid_S", "hid_T", "N_S", "N_T", "model_type")}
+        )
+    )
     model(normal(2, 2, 1, 8, 16)).square().mean().backward()
     without = [name for name, p in model.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
     assert without == []
@@ -91,8 +139,10 @@ def test_gradients_reach_every_weight(openstl, translator):
 def test_same_weights_give_the_same_outputs(openstl, translator, frame):
     from openstl_svq.host.builtin.models import SimVP_Model
 
-    real, own = (cls(in_shape=(2, 1, *frame), hid_S=8, hid_T=24, N_S=2, N_T=3, model_type=translator)
-                 for cls in (openstl.SimVP_Model, SimVP_Model))
+    real, own = (
+        cls(in_shape=(2, 1, *frame), hid_S=8, hid_T=24, N_S=2, N_T=3, model_type=translator)
+        for cls in (openstl.SimVP_Model, SimVP_Model)
+    )
     own.load_state_dict(fill(real).state_dict())
     x = normal(2, 2, 1, *frame)
     with torch.no_grad():
@@ -103,8 +153,9 @@ def losses(method_class, get_optim_scheduler, config, start, steps=10):
     """Training losses of the first steps, from the weights ``start``, on the same batches and random draws."""
     method = method_class(test_mean=0.0, test_std=1.0, save_dir="", **config)
     method.model.load_state_dict(start)
-    optimizer, scheduler, by_epoch = get_optim_scheduler(Namespace(**config), config["epoch"], method.model,
-                                                         config["steps_per_epoch"])
+    optimizer, scheduler, by_epoch = get_optim_scheduler(
+        Namespace(**config), config["epoch"], method.model, config["steps_per_epoch"]
+    )
     assert not by_epoch
     method.log = lambda *args, **kwargs: None
     series = []
@@ -144,8 +195,9 @@ def test_quantizer_in_every_translator_trains_a_step(method, translator):
     from openstl_svq.host import method_maps
 
     registry.register()
-    config = config_of(translator, aft_seq_length=3, quantizer_kwargs={"codebook_size": 20}, loss="mae",
-                       usage_interval=0)
+    config = config_of(
+        translator, aft_seq_length=3, quantizer_kwargs={"codebook_size": 20}, loss="mae", usage_interval=0
+    )
     built = registry.extend(method)(test_mean=0.0, test_std=1.0, save_dir="", **config)
     assert built.__class__ is method_maps[method]
     built.log = lambda *args, **kwargs: None
@@ -157,8 +209,13 @@ def test_quantizer_in_every_translator_trains_a_step(method, translator):
 
 
 def start_tool(tool, host, arguments):
-    done = subprocess.run([sys.executable, str(ROOT / "tools" / f"{tool}.py"), *arguments], capture_output=True,
-                          text=True, env={**os.environ, "OPENSTL_SVQ_HOST": host, "PYTHONPATH": str(ROOT)}, timeout=300)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / f"{tool}.py"), *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OPENSTL_SVQ_HOST": host, "PYTHONPATH": str(ROOT)},
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 
@@ -192,10 +249,25 @@ def logged(folder):
 def of_method(words, method, *extra, epochs=1, name="run"):  # noqa: F811
     """A command line for ``method``: 20 windows of 3 -> 2 in each split, the last batch of the test incomplete."""
     words = words(method=method, epochs=epochs, name=name)
-    days = [f"{split}_time=['{year}-01-01','{year}-01-01']" for split, year in
-            (("train", 2010), ("val", 2011), ("test", 2012))]
-    return [*words[:words.index("--cfg_options")], "--pre_seq_length", "3", "--aft_seq_length", "2",
-            "--batch_size", "8", "--val_batch_size", "8", *extra, "--cfg_options", *METHODS[method], *days]
+    days = [
+        f"{split}_time=['{year}-01-01','{year}-01-01']"
+        for split, year in (("train", 2010), ("val", 2011), ("test", 2012))
+    ]
+    return [
+        *words[: words.index("--cfg_options")],
+        "--pre_seq_length",
+        "3",
+        "--aft_seq_length",
+        "2",
+        "--batch_size",
+        "8",
+        "--val_batch_size",
+        "8",
+        *extra,
+        "--cfg_options",
+        *METHODS[method],
+        *days,
+    ]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -211,8 +283,16 @@ def test_method_trains_and_is_tested(words, run, capsys, method):  # noqa: F811
 
 def test_method_keys_are_those_its_source_reads(openstl):
     keys = openstl.method_keys("convlstm")
-    assert {"num_hidden", "filter_size", "stride", "patch_size", "layer_norm", "scheduled_sampling", "r_exp_alpha",
-            "sampling_start_value"} <= keys
+    assert {
+        "num_hidden",
+        "filter_size",
+        "stride",
+        "patch_size",
+        "layer_norm",
+        "scheduled_sampling",
+        "r_exp_alpha",
+        "sampling_start_value",
+    } <= keys
     assert not {"hid_S", "N_T", "alpha", "sr_size", "decouple_beta"} & keys
     assert {"hid_S", "hid_T", "N_S", "N_T", "spatio_kernel_enc", "mlp_ratio"} <= openstl.method_keys("simvp")
     assert "alpha" in openstl.method_keys("tau") and "alpha" not in openstl.method_keys("simvp")
@@ -248,22 +328,51 @@ def taxibj(tmp_path_factory):
     root = tmp_path_factory.mktemp("taxibj")
     (root / "taxibj").mkdir()
     rng = np.random.default_rng(0)
-    arrays = {f"{name}_{split}": rng.uniform(-1, 1, (count, 4, 2, 32, 32)).astype(np.float32)
-              for split, count in (("train", 12), ("test", 6)) for name in "XY"}
+    arrays = {
+        f"{name}_{split}": rng.uniform(-1, 1, (count, 4, 2, 32, 32)).astype(np.float32)
+        for split, count in (("train", 12), ("test", 6))
+        for name in "XY"
+    }
     np.savez(root / "taxibj" / "dataset.npz", **arrays)
     return root
 
 
 def taxibj_words(taxibj, tmp_path, protocol, method="simvp_svq", extra=()):
-    return ["-d", "taxibj", "-m", method, "--data_root", str(taxibj), "--res_dir", str(tmp_path / "runs"),
-            "--ex_name", protocol, "--protocol", protocol, "--epoch", "1", "--batch_size", "4", "--num_workers", "0",
-            "--accelerator", "cpu", "--cfg_options", "hid_S=4", "hid_T=8", "N_S=2", "N_T=2", *extra]
+    return [
+        "-d",
+        "taxibj",
+        "-m",
+        method,
+        "--data_root",
+        str(taxibj),
+        "--res_dir",
+        str(tmp_path / "runs"),
+        "--ex_name",
+        protocol,
+        "--protocol",
+        protocol,
+        "--epoch",
+        "1",
+        "--batch_size",
+        "4",
+        "--num_workers",
+        "0",
+        "--accelerator",
+        "cpu",
+        "--cfg_options",
+        "hid_S=4",
+        "hid_T=8",
+        "N_S=2",
+        "N_T=2",
+        *extra,
+    ]
 
 
 def test_openstl_protocol_runs_openstls_loaders_and_scores(openstl, taxibj, run, tmp_path, monkeypatch):  # noqa: F811
     """The scores, summed over the stream, are those that OpenSTL computes of everything at once."""
     import openstl as package
-    from openstl_svq.experiment import Experiment
+
+    from openstl_svq.training.experiment import Experiment
 
     seen = []
     monkeypatch.setattr(Experiment, "test", lambda self, original=Experiment.test: seen.append(self) or original(self))
@@ -289,8 +398,16 @@ def test_strict_protocol_of_a_dataset_that_only_openstl_has(openstl, taxibj, mon
 
     monkeypatch.setattr(openstl_data.builtin, "dataset_parameters", {})
     train, validation, test = openstl_data.load_data(
-        "taxibj", 4, 4, 0, str(taxibj), protocol="strict", val_fraction=0.25, use_augment=True,
-        **openstl.dataset_parameters["taxibj"])
+        "taxibj",
+        4,
+        4,
+        0,
+        str(taxibj),
+        protocol="strict",
+        val_fraction=0.25,
+        use_augment=True,
+        **openstl.dataset_parameters["taxibj"],
+    )
     assert [len(loader.dataset) for loader in (train, validation, test)] == [9, 3, 6]
     assert train.dataset.dataset.use_augment and not validation.dataset.dataset.use_augment
     whole = np.load(taxibj / "taxibj" / "dataset.npz")
@@ -314,8 +431,15 @@ def test_data_that_openstl_refuses_without_a_word(openstl, tmp_path):
     from openstl_svq.host.openstl_data import load_data
 
     with pytest.raises(ValueError, match="OpenSTL cannot load weather_t2m_5_625 from .*--data_root"):
-        load_data("weather_t2m_5_625", 4, 4, 0, str(tmp_path), protocol="openstl",
-                  **openstl.dataset_parameters["weather_t2m_5_625"])
+        load_data(
+            "weather_t2m_5_625",
+            4,
+            4,
+            0,
+            str(tmp_path),
+            protocol="openstl",
+            **openstl.dataset_parameters["weather_t2m_5_625"],
+        )
 
 
 @pytest.fixture(scope="module")
@@ -324,26 +448,36 @@ def multivariate(tmp_path_factory):
     root = tmp_path_factory.mktemp("mv")
     rng = np.random.default_rng(0)
     lat, lon = np.linspace(-87.1875, 87.1875, 32), np.arange(64) * 5.625
-    for variable, folder in (("r", "relative_humidity"), ("t", "temperature"), ("u", "u_component_of_wind"),
-                             ("v", "v_component_of_wind")):
+    for variable, folder in (
+        ("r", "relative_humidity"),
+        ("t", "temperature"),
+        ("u", "u_component_of_wind"),
+        ("v", "v_component_of_wind"),
+    ):
         (root / "weather" / folder).mkdir(parents=True)
         for year in (2015, 2016, 2017):
             time = np.datetime64(f"{year}-01-01") + np.arange(360) * np.timedelta64(1, "h")
             values = rng.standard_normal((360, 3, 32, 64)).astype("f4")
-            xr.Dataset({variable: (("time", "level", "lat", "lon"), values)},
-                       {"time": time, "level": [150, 500, 850], "lat": lat, "lon": lon}).to_netcdf(
-                           root / "weather" / folder / f"{folder}_{year}_5.625deg.nc")
+            xr.Dataset(
+                {variable: (("time", "level", "lat", "lon"), values)},
+                {"time": time, "level": [150, 500, 850], "lat": lat, "lon": lon},
+            ).to_netcdf(root / "weather" / folder / f"{folder}_{year}_5.625deg.nc")
     return root
 
 
 def test_packed_sample_runs_in_openstls_loader(openstl):
     """Its integers become floats of single precision, with OpenSTL's windows."""
     import openstl as package
+
     from openstl_svq.data.sample import SAMPLE_DATASETS
     from openstl_svq.host.openstl_data import load_data
 
-    entry = {**SAMPLE_DATASETS["weather_sample"], "train_time": ["2001-01", "2001-01"],
-             "val_time": ["2002-01", "2002-01"], "test_time": ["2002-04", "2002-04"]}
+    entry = {
+        **SAMPLE_DATASETS["weather_sample"],
+        "train_time": ["2001-01", "2001-01"],
+        "val_time": ["2002-01", "2002-01"],
+        "test_time": ["2002-04", "2002-04"],
+    }
     for loader in load_data("weather_sample", 4, 4, 0, "absent", protocol="openstl", **entry):
         assert type(loader.dataset) is package.datasets.WeatherBenchDataset
         x, y = loader.dataset[0]
@@ -367,11 +501,19 @@ def test_checkpoint_that_openstl_wrote_converts_and_runs(openstl, tmp_path):
     import openstl_svq
     from openstl_svq import convert
 
-    config = config_of("gsta", method="simvp", test_mean=np.zeros((1, 1, 1, 1)), test_std=np.ones((1, 1, 1, 1)),
-                       save_dir="")
+    config = config_of(
+        "gsta", method="simvp", test_mean=np.zeros((1, 1, 1, 1)), test_std=np.ones((1, 1, 1, 1)), save_dir=""
+    )
     method = openstl.SimVP(**config)
-    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, max_epochs=1,
-                         default_root_dir=tmp_path, enable_progress_bar=False, enable_model_summary=False)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        max_epochs=1,
+        default_root_dir=tmp_path,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
     trainer.fit(method, torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*[torch.randn(8, 2, 1, 8, 16)] * 2)))
     trainer.save_checkpoint(tmp_path / "best.ckpt")
     with pytest.raises(ValueError, match="--trust"):

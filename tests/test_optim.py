@@ -16,10 +16,27 @@ SCHEDULES = json.loads((Path(__file__).parent / "parity" / "lr_schedules.json").
 
 
 def options(**changes):
-    return SimpleNamespace(**{
-        "opt": "adam", "lr": 1e-3, "weight_decay": 0.0, "opt_eps": None, "opt_betas": None, "momentum": 0.9,
-        "filter_bias_and_bn": False, "sched": "onecycle", "warmup_lr": 1e-5, "min_lr": 1e-6, "warmup_epoch": 0,
-        "decay_epoch": 3, "decay_rate": 0.1, "lr_k_decay": 1.0, "final_div_factor": 1e4, "gpus": [0]} | changes)
+    return SimpleNamespace(
+        **{
+            "opt": "adam",
+            "lr": 1e-3,
+            "weight_decay": 0.0,
+            "opt_eps": None,
+            "opt_betas": None,
+            "momentum": 0.9,
+            "filter_bias_and_bn": False,
+            "sched": "onecycle",
+            "warmup_lr": 1e-5,
+            "min_lr": 1e-6,
+            "warmup_epoch": 0,
+            "decay_epoch": 3,
+            "decay_rate": 0.1,
+            "lr_k_decay": 1.0,
+            "final_div_factor": 1e4,
+            "gpus": [0],
+        }
+        | changes
+    )
 
 
 def model():
@@ -90,10 +107,13 @@ def test_options_of_the_schedules_reach_them():
     assert optimizer.param_groups[0]["lr"] == pytest.approx(1e-6 + 0.5 * (1e-3 - 1e-6) * (1 + math.cos(math.pi / 4)))
 
 
-@pytest.mark.parametrize("schedule, used", [
-    ("step", [1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 0.01]),
-    ("multistep", [1.0, 1.0, 0.1, 0.1, 0.1, 0.1, 0.1]),  # timm: a milestone holds from one epoch earlier
-])
+@pytest.mark.parametrize(
+    "schedule, used",
+    [
+        ("step", [1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 0.01]),
+        ("multistep", [1.0, 1.0, 0.1, 0.1, 0.1, 0.1, 0.1]),  # timm: a milestone holds from one epoch earlier
+    ],
+)
 def test_decaying_schedules(schedule, used):
     optimizer, scheduler, by_epoch = get_optim_scheduler(options(sched=schedule, lr=1.0), 7, model(), 5)
     assert by_epoch
@@ -150,7 +170,7 @@ def test_weight_decay_groups():
     decayed, plain = optimizer.param_groups
     assert decayed["weight_decay"] == 0.1 and [id(p) for p in decayed["params"]] == [id(net[0].weight)]
     assert plain["weight_decay"] == 0.0 and len(plain["params"]) == 5
-    together, = get_optim_scheduler(options(weight_decay=0.1), 5, net, 5)[0].param_groups
+    (together,) = get_optim_scheduler(options(weight_decay=0.1), 5, net, 5)[0].param_groups
     assert together["weight_decay"] == 0.1 and len(together["params"]) == 6
 
 
@@ -166,8 +186,10 @@ def test_frozen_parameters_are_left_out(filtered):
         get_optim_scheduler(options(), 5, net, 5)
 
 
-@pytest.mark.parametrize("changes, nearest", [({"opt": "adamww"}, "adamw"), ({"opt": "lookahead_adan"}, "adam"),
-                                              ({"sched": "cosin"}, "cosine")])
+@pytest.mark.parametrize(
+    "changes, nearest",
+    [({"opt": "adamww"}, "adamw"), ({"opt": "lookahead_adan"}, "adam"), ({"sched": "cosin"}, "cosine")],
+)
 def test_unknown_names_show_the_nearest(changes, nearest):
     with pytest.raises(ValueError, match=f"Did you mean '{nearest}'.*Available"):
         get_optim_scheduler(options(**changes), 5, model(), 5)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from openstl_svq.analysis import plots
-from openstl_svq.analysis.plots import plot_forecast
 from openstl_svq.data import synthetic
+from openstl_svq.figures import forecast as plots
+from openstl_svq.figures.forecast import plot_forecast
 
 
 def forecast(steps_in=4, steps_out=4, channels=1, height=8, width=10):
@@ -18,11 +18,12 @@ def forecast(steps_in=4, steps_out=4, channels=1, height=8, width=10):
 @pytest.fixture
 def drawn(monkeypatch):
     """Draws a forecast without writing it; gives the rows of panels, lists of (title, array, norm), and the figure."""
+
     def draw(*arrays, **options):
         figures = []
         monkeypatch.setattr(plots, "save", lambda figure, path: figures.append(figure))
         plot_forecast("unused.png", *arrays, **options)
-        figure, = figures
+        (figure,) = figures
         rows = {}
         for axis in figure.axes:
             spec = axis.get_subplotspec()
@@ -31,6 +32,7 @@ def drawn(monkeypatch):
                 panel = axis.get_title(), np.asarray(shown[0].get_array()), shown[0].norm
                 rows.setdefault(spec.rowspan.start, []).append(panel)
         return [rows[i] for i in range(len(rows))], figure
+
     return draw
 
 
@@ -39,7 +41,9 @@ def test_rows_scales_and_labels(drawn):
     prediction[2, 0, 3, 4] = 5.0
     rows, figure = drawn(inputs, truth, prediction, units="K", title="a title")
     assert [[panel[0] for panel in row] for row in rows[:2]] == [
-        ["t − 3", "t − 2", "t − 1", "t"], ["t + 1", "t + 2", "t + 3", "t + 4"]]
+        ["t − 3", "t − 2", "t − 1", "t"],
+        ["t + 1", "t + 2", "t + 3", "t + 4"],
+    ]
     for row, expected in zip(rows, (inputs, truth, prediction, prediction - truth)):
         for t, (_, array, _) in enumerate(row):
             assert np.array_equal(array, expected[t, 0])
@@ -62,15 +66,26 @@ def test_several_channels_are_drawn_below_each_other(drawn):
     rows, figure = drawn(*arrays, channel_names=["u10", "r"], units=["m s**-1", "(0 - 1)"])
     assert len(rows) == 8
     for channel in (0, 1):
-        for row, expected in zip(rows[4 * channel:], (*arrays, arrays[2] - arrays[1])):
+        for row, expected in zip(rows[4 * channel :], (*arrays, arrays[2] - arrays[1])):
             assert np.array_equal(row[2][1], expected[2, channel])
-        shared = {(n.vmin, n.vmax) for row in rows[4 * channel:4 * channel + 3] for _, _, n in row}
+        shared = {(n.vmin, n.vmax) for row in rows[4 * channel : 4 * channel + 3] for _, _, n in row}
         assert shared == {(min(x[:, channel].min() for x in arrays[:2]), max(x[:, channel].max() for x in arrays[:2]))}
     rms = [np.sqrt(np.mean((arrays[2] - arrays[1])[0, c] ** 2)) for c in (0, 1)]
     assert [rows[3][0][0], rows[7][0][0]] == [f"RMS {rms[0]:.3g} m s$^{{-1}}$", f"RMS {rms[1]:.3g}"]
     error = "error\n(pred. − truth)"
-    assert labels_of(figure) == ["u10\ninput", "u10\ntruth", "u10\nprediction", "u10, m s$^{-1}$", error, "m s$^{-1}$",
-                                 "r\ninput", "r\ntruth", "r\nprediction", "r", error]
+    assert labels_of(figure) == [
+        "u10\ninput",
+        "u10\ntruth",
+        "u10\nprediction",
+        "u10, m s$^{-1}$",
+        error,
+        "m s$^{-1}$",
+        "r\ninput",
+        "r\ntruth",
+        "r\nprediction",
+        "r",
+        error,
+    ]
 
 
 def test_some_channels_of_many(drawn):
@@ -93,18 +108,28 @@ def test_three_channels_are_colours(drawn):
     assert np.allclose(rows[3][1][1], (prediction - truth)[1].mean(0))
     assert len(figure.axes) == 4 * 4 + 1  # only the error has a colour bar
     # no colours: values with a unit, with names, or beyond what colours have; one of them
-    for arrays, options in (((inputs, truth, prediction), {"units": "K"}), ((inputs, 2 * truth, prediction), {}),
-                            ((inputs, truth, prediction), {"channel_names": "abc"}),
-                            ((inputs, truth, prediction), {"channels": [2]})):
+    for arrays, options in (
+        ((inputs, truth, prediction), {"units": "K"}),
+        ((inputs, 2 * truth, prediction), {}),
+        ((inputs, truth, prediction), {"channel_names": "abc"}),
+        ((inputs, truth, prediction), {"channels": [2]}),
+    ):
         assert drawn(*arrays, **options)[0][0][0][1].shape == (8, 10)
 
 
-@pytest.mark.parametrize("steps_in, steps_out, shown_in, shown_out", [
-    (12, 12, ["t − 11", "t − 9", "t − 7", "t − 4", "t − 2", "t"],
-     ["t + 1", "t + 3", "t + 5", "t + 8", "t + 10", "t + 12"]),
-    (10, 1, ["t"], ["t + 1"]),
-    (2, 4, ["t − 1", "t"], ["t + 1", "t + 2", "t + 3", "t + 4"]),
-])
+@pytest.mark.parametrize(
+    "steps_in, steps_out, shown_in, shown_out",
+    [
+        (
+            12,
+            12,
+            ["t − 11", "t − 9", "t − 7", "t − 4", "t − 2", "t"],
+            ["t + 1", "t + 3", "t + 5", "t + 8", "t + 10", "t + 12"],
+        ),
+        (10, 1, ["t"], ["t + 1"]),
+        (2, 4, ["t − 1", "t"], ["t + 1", "t + 2", "t + 3", "t + 4"]),
+    ],
+)
 def test_frames_are_spread_evenly(drawn, steps_in, steps_out, shown_in, shown_out):
     rows, _ = drawn(*forecast(steps_in, steps_out))
     assert [panel[0] for panel in rows[0]] == shown_in
@@ -112,8 +137,12 @@ def test_frames_are_spread_evenly(drawn, steps_in, steps_out, shown_in, shown_ou
 
 
 def test_labels_of_the_frames_drawn(drawn):
-    rows, _ = drawn(*forecast(3, 9), input_labels=["-12 h", "-6 h", "0 h"],
-                    lead_labels=[f"{6 * i} h" for i in range(1, 10)], columns=3)
+    rows, _ = drawn(
+        *forecast(3, 9),
+        input_labels=["-12 h", "-6 h", "0 h"],
+        lead_labels=[f"{6 * i} h" for i in range(1, 10)],
+        columns=3,
+    )
     assert [panel[0] for panel in rows[0]] == ["-12 h", "-6 h", "0 h"]
     assert [panel[0] for panel in rows[1]] == ["6 h", "30 h", "54 h"]
 
@@ -136,13 +165,15 @@ def test_constant_and_partly_missing_fields(drawn):
 
 def test_file_is_a_png_of_a_readable_size(tmp_path):
     world = {"lat": np.linspace(87, -87, 32), "lon": np.arange(64) * 5.6}
-    for name, arrays, options in (("a.png", forecast(12, 12, 1, 32, 64), world),
-                                  ("b.png", forecast(2, 2, 3, 16, 16), {}),
-                                  ("c.png", forecast(4, 4, 5, 16, 16), {})):
+    for name, arrays, options in (
+        ("a.png", forecast(12, 12, 1, 32, 64), world),
+        ("b.png", forecast(2, 2, 3, 16, 16), {}),
+        ("c.png", forecast(4, 4, 5, 16, 16), {}),
+    ):
         path = plot_forecast(tmp_path / "new" / name, *arrays, title="t", **options)
         with Image.open(path) as picture:
             picture.load()
-            assert picture.format == "PNG" and 300 < min(picture.size) and max(picture.size) <= 3200
+            assert picture.format == "PNG" and min(picture.size) > 300 and max(picture.size) <= 3200
             assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 100
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["a.png", "b.png", "c.png"]
 
@@ -150,20 +181,27 @@ def test_file_is_a_png_of_a_readable_size(tmp_path):
 A, B, C = forecast()
 
 
-@pytest.mark.parametrize("arrays, options, message", [
-    ((A, B, C[:3]), {}, r"got \(4, 1, 8, 10\), \(4, 1, 8, 10\), \(3, 1, 8, 10\)"),
-    ((A[:, :, :5], B, C), {}, r"\(T_in, C, H, W\)"),
-    ((A[0], B[0], C[0]), {}, r"\(T_in, C, H, W\)"),
-    ((A, B[:0], C[:0]), {}, r"\(T_in, C, H, W\)"),
-    ((A, B, C), {"channels": [1]}, "channel 1 is not among the 1 channels"),
-    ((A, B, C), {"channel_names": ["a", "b"]}, "channel_names has 2 entries for 1 channels"),
-    ((A, B, C), {"units": ["K", "K"]}, "units has 2 entries for 1 channels"),
-    ((A, B, C), {"lat": np.arange(8)}, "both lat and lon"),
-    ((A, B, C), {"lat": np.arange(10), "lon": np.arange(8)}, r"lat \(10,\) and lon \(8,\) do not fit frames of 8 x 10"),
-    ((A, B, C), {"lead_labels": ["1 h"]}, "lead_labels has 1 entries for 4 frames"),
-    ((A * np.nan, B * np.nan, C), {}, "input and the truth hold no finite value"),
-    ((A, B, C * np.nan), {}, "prediction holds no finite value"),
-])
+@pytest.mark.parametrize(
+    "arrays, options, message",
+    [
+        ((A, B, C[:3]), {}, r"got \(4, 1, 8, 10\), \(4, 1, 8, 10\), \(3, 1, 8, 10\)"),
+        ((A[:, :, :5], B, C), {}, r"\(T_in, C, H, W\)"),
+        ((A[0], B[0], C[0]), {}, r"\(T_in, C, H, W\)"),
+        ((A, B[:0], C[:0]), {}, r"\(T_in, C, H, W\)"),
+        ((A, B, C), {"channels": [1]}, "channel 1 is not among the 1 channels"),
+        ((A, B, C), {"channel_names": ["a", "b"]}, "channel_names has 2 entries for 1 channels"),
+        ((A, B, C), {"units": ["K", "K"]}, "units has 2 entries for 1 channels"),
+        ((A, B, C), {"lat": np.arange(8)}, "both lat and lon"),
+        (
+            (A, B, C),
+            {"lat": np.arange(10), "lon": np.arange(8)},
+            r"lat \(10,\) and lon \(8,\) do not fit frames of 8 x 10",
+        ),
+        ((A, B, C), {"lead_labels": ["1 h"]}, "lead_labels has 1 entries for 4 frames"),
+        ((A * np.nan, B * np.nan, C), {}, "input and the truth hold no finite value"),
+        ((A, B, C * np.nan), {}, "prediction holds no finite value"),
+    ],
+)
 @pytest.mark.filterwarnings("ignore:Mean of empty slice")
 def test_bad_forecasts(tmp_path, arrays, options, message):
     with pytest.raises(ValueError, match=message):
@@ -177,27 +215,50 @@ def test_bad_forecasts(tmp_path, arrays, options, message):
 @pytest.fixture
 def of_run(tmp_path, monkeypatch):
     """Draws the forecast of a run of an untrained model as training does; gives what is handed to plot_forecast."""
+
     def draw(name, make, dataset=None, **options):
-        from openstl_svq import config, experiment
+        from openstl_svq import config
+        from openstl_svq.training import experiment
+
         make(tmp_path)
         drawn = {}
         monkeypatch.setattr(experiment, "plot_forecast", lambda path, *a, **rest: drawn.update(rest, arrays=a))
         options = {"hid_S": 4, "hid_T": 4, "N_S": 2, "N_T": 2, "quantizer_kwargs.codebook_size": 8, **options}
-        run = experiment.Experiment(config.resolve([
-            "-d", name, "-m", "simvp_svq", "--data_root", str(tmp_path), "--res_dir", str(tmp_path / "runs"),
-            "--num_workers", "0", "--batch_size", "1", "--accelerator", "cpu", "--cfg_options",
-            *(f"{key}={value}".replace(" ", "") for key, value in options.items())]))
+        run = experiment.Experiment(
+            config.resolve(
+                [
+                    "-d",
+                    name,
+                    "-m",
+                    "simvp_svq",
+                    "--data_root",
+                    str(tmp_path),
+                    "--res_dir",
+                    str(tmp_path / "runs"),
+                    "--num_workers",
+                    "0",
+                    "--batch_size",
+                    "1",
+                    "--accelerator",
+                    "cpu",
+                    "--cfg_options",
+                    *(f"{key}={value}".replace(" ", "") for key, value in options.items()),
+                ]
+            )
+        )
         if dataset:
             dataset(run.data.test_loader.dataset)
         run._draw_forecast()
         return drawn
+
     return draw
 
 
 @pytest.mark.parametrize("dataset", [None, lambda dataset: vars(dataset).pop("blue_first")], ids=["ours", "OpenSTL's"])
 def test_a_run_on_human_shows_true_colours(of_run, tmp_path, dataset):
-    drawn = of_run("human", lambda root: synthetic.human(root, size=16, windows=2, videos=(2, 1)), dataset,
-                   in_shape=[4, 3, 16, 16])
+    drawn = of_run(
+        "human", lambda root: synthetic.human(root, size=16, windows=2, videos=(2, 1)), dataset, in_shape=[4, 3, 16, 16]
+    )
     with Image.open(tmp_path / "human" / "images" / "S3_Walking.1_000021.jpg") as image:
         expected = np.asarray(image).transpose(2, 0, 1) / 255
     assert np.allclose(drawn["arrays"][0][3], expected, atol=1e-6)  # the last input of the second window, red first

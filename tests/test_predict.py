@@ -15,9 +15,10 @@ from comparison import assert_close
 from PIL import Image
 
 import openstl_svq
-from openstl_svq import checkpoint, registry
-from openstl_svq.host.builtin.datasets import load_data
-from openstl_svq.host.builtin.datasets.frames import resize
+from openstl_svq import registry
+from openstl_svq.data import load_data
+from openstl_svq.data.frames import resize
+from openstl_svq.training import checkpoint
 
 ROOT = Path(__file__).parents[1]
 LAT, LON = np.linspace(-87.1875, 87.1875, 32), np.arange(64) * 5.625
@@ -48,8 +49,10 @@ def waves(start, count, step=1, lat=LAT, offset=280.0):
     hour = (time - np.datetime64("2010-01-01")) / np.timedelta64(1, "h")
     phase = np.deg2rad(LON)[None, None, :] - hour[:, None, None] / 7
     values = (offset + 10 * np.cos(np.deg2rad(lat))[None, :, None] * np.sin(2 * phase)).astype("float32")
-    return xr.Dataset({"t2m": (("time", "lat", "lon"), values, {"units": "K", "long_name": "temperature"})},
-                      {"time": time, "lat": ("lat", lat, {"units": "degrees_north"}), "lon": LON})
+    return xr.Dataset(
+        {"t2m": (("time", "lat", "lon"), values, {"units": "K", "long_name": "temperature"})},
+        {"time": time, "lat": ("lat", lat, {"units": "degrees_north"}), "lon": LON},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +69,36 @@ def data_root(tmp_path_factory):
 def run(data_root, tmp_path_factory):
     """The folder of a run of a small model."""
     res_dir = tmp_path_factory.mktemp("runs")
-    call("train", "-d", NAME, "-m", "simvp_svq", "--data_root", data_root, "--res_dir", res_dir, "--ex_name", "run",
-         "--epoch", 1, "--batch_size", 4, "--num_workers", 0, "--accelerator", "cpu", "--lr", "1e-3", "--cfg_options",
-         "hid_S=4", "hid_T=8", "N_S=2", "N_T=2", "quantizer_kwargs.codebook_size=20",
-         *(f"{k}={v}".replace(" ", "") for k, v in SPLITS.items()))
+    call(
+        "train",
+        "-d",
+        NAME,
+        "-m",
+        "simvp_svq",
+        "--data_root",
+        data_root,
+        "--res_dir",
+        res_dir,
+        "--ex_name",
+        "run",
+        "--epoch",
+        1,
+        "--batch_size",
+        4,
+        "--num_workers",
+        0,
+        "--accelerator",
+        "cpu",
+        "--lr",
+        "1e-3",
+        "--cfg_options",
+        "hid_S=4",
+        "hid_T=8",
+        "N_S=2",
+        "N_T=2",
+        "quantizer_kwargs.codebook_size=20",
+        *(f"{k}={v}".replace(" ", "") for k, v in SPLITS.items()),
+    )
     return res_dir / "run"
 
 
@@ -88,10 +117,24 @@ def source(tmp_path):
 def untrained(path, dataname, in_shape, aft_seq_length=4, mean=0.0, std=1.0, **more):
     """A checkpoint of a model for other data, with the weights that it began with."""
     torch.manual_seed(0)
-    config = {"method": "simvp_svq", "dataname": dataname, "in_shape": in_shape, "pre_seq_length": in_shape[0],
-              "aft_seq_length": aft_seq_length, "hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2, "loss": "mae",
-              "quantizer": "svq", "quantizer_kwargs": {"codebook_size": 8}, "protocol": "strict", "test_mean": mean,
-              "test_std": std, **more}
+    config = {
+        "method": "simvp_svq",
+        "dataname": dataname,
+        "in_shape": in_shape,
+        "pre_seq_length": in_shape[0],
+        "aft_seq_length": aft_seq_length,
+        "hid_S": 4,
+        "hid_T": 8,
+        "N_S": 2,
+        "N_T": 2,
+        "loss": "mae",
+        "quantizer": "svq",
+        "quantizer_kwargs": {"codebook_size": 8},
+        "protocol": "strict",
+        "test_mean": mean,
+        "test_std": std,
+        **more,
+    }
     registry.register()
     method = registry.extend("simvp_svq")(**config)
     checkpoint.save({"state_dict": method.state_dict(), "hyper_parameters": config}, path)
@@ -101,8 +144,13 @@ def untrained(path, dataname, in_shape, aft_seq_length=4, mean=0.0, std=1.0, **m
 def with_trained_on(run, path, **changes):
     """The run's checkpoint, saying on what grid, time step and unit it was trained."""
     state = checkpoint.load(run / "checkpoints" / "best.ckpt")
-    state["hyper_parameters"]["trained_on"] = {"interval_minutes": 60, "lat": LAT.tolist(), "lon": LON.tolist(),
-                                               "units": "K", **changes}
+    state["hyper_parameters"]["trained_on"] = {
+        "interval_minutes": 60,
+        "lat": LAT.tolist(),
+        "lon": LON.tolist(),
+        "units": "K",
+        **changes,
+    }
     checkpoint.save(state, path)
     return path
 
@@ -117,7 +165,7 @@ def test_predict_is_the_method_between_normalisation_and_its_inverse(model, data
     with torch.no_grad():
         expected = model(x) * std + mean
     values = waves("2012-01-01", 40)["t2m"].values[:, None]  # (T, C, H, W)
-    frames = np.stack([values[i:i + 12] for i in (0, 5, 16)])
+    frames = np.stack([values[i : i + 12] for i in (0, 5, 16)])
     forecast = model.predict(frames)
     assert isinstance(forecast, np.ndarray) and forecast.dtype == np.float32
     assert_close(forecast, expected, rtol=1e-5)
@@ -148,17 +196,21 @@ def test_a_forecast_shorter_than_the_input_is_rolled_out_over_the_last_frames(tm
         model.predict(2 * np.round(frames) - 1)
 
 
-@pytest.mark.parametrize("change, message", [
-    (lambda f: f[:11], "frames of shape (11, 1, 32, 64); this model takes"),
-    (lambda f: np.concatenate([f, f]), "Give the last 12 frames"),
-    (lambda f: f[:, 0], "frames of shape (12, 32, 64)"),
-    (lambda f: f.transpose(0, 2, 3, 1), "The channels stand last"),
-    (lambda f: f[None][:0], "an empty batch"),
-    (lambda f: np.where(f == f.max(), np.nan, f), "values are NaN or infinite, the first at"),
-    (lambda f: f - 273.15, "Give them in the same unit"),
-    (lambda f: f * 1j, "frames must be numbers"),
-    (lambda f: f.astype(str), "frames must be numbers"),
-], ids=["few", "many", "no channel", "channels last", "empty", "nan", "celsius", "complex", "text"])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda f: f[:11], "frames of shape (11, 1, 32, 64); this model takes"),
+        (lambda f: np.concatenate([f, f]), "Give the last 12 frames"),
+        (lambda f: f[:, 0], "frames of shape (12, 32, 64)"),
+        (lambda f: f.transpose(0, 2, 3, 1), "The channels stand last"),
+        (lambda f: f[None][:0], "an empty batch"),
+        (lambda f: np.where(f == f.max(), np.nan, f), "values are NaN or infinite, the first at"),
+        (lambda f: f - 273.15, "Give them in the same unit"),
+        (lambda f: f * 1j, "frames must be numbers"),
+        (lambda f: f.astype(str), "frames must be numbers"),
+    ],
+    ids=["few", "many", "no channel", "channels last", "empty", "nan", "celsius", "complex", "text"],
+)
 def test_predict_refuses_frames_that_it_cannot_use(model, change, message):
     frames = waves("2013-01-01", 12)["t2m"].values[:, None]
     with pytest.raises(ValueError) as error:
@@ -219,7 +271,7 @@ def test_all_windows_without_a_gap(run, model, tmp_path):
         np.testing.assert_array_equal(out["init_time"], whole["time"].values[np.add(first, 11)])
         np.testing.assert_array_equal(out["lead_time"], np.arange(1, 13) * np.timedelta64(1, "h"))
         assert out["t2m"].dims == ("init_time", "lead_time", "lat", "lon")
-        expected = model.predict(np.stack([whole["t2m"].values[i:i + 12, None] for i in first]))
+        expected = model.predict(np.stack([whole["t2m"].values[i : i + 12, None] for i in first]))
         assert_close(out["t2m"].values[:, :, None], expected, rtol=1e-5)
 
 
@@ -269,11 +321,19 @@ def test_npz_in_and_out(run, model, source, tmp_path):
         assert_close(every["frames"][-1], out["frames"])
 
 
-@pytest.mark.parametrize("protocol, hours_in, hours_out", [
-    ("strict", [-18, -12, -6, 0], [6, 12, 18, 24]), ("openstl", [-102, -66, -30, 0], [6, 42, 78, 114])])
+@pytest.mark.parametrize(
+    "protocol, hours_in, hours_out",
+    [("strict", [-18, -12, -6, 0], [6, 12, 18, 24]), ("openstl", [-102, -66, -30, 0], [6, 42, 78, 114])],
+)
 def test_several_variables_on_levels(tmp_path, protocol, hours_in, hours_out):
-    entry = {"data_name": "mv", "level": [150, 500, 850], "step": 6, "idx_in": [-17, -11, -5, 0],
-             "idx_out": [1, 7, 13, 19], "protocol": protocol}
+    entry = {
+        "data_name": "mv",
+        "level": [150, 500, 850],
+        "step": 6,
+        "idx_in": [-17, -11, -5, 0],
+        "idx_out": [1, 7, 13, 19],
+        "protocol": protocol,
+    }
     mean, std = torch.arange(12.0).view(1, 12, 1, 1), torch.full((1, 12, 1, 1), 2.0)
     model = untrained(tmp_path / "m.ckpt", "weather_mv_4_4_s6_5_625", [4, 12, 32, 64], mean=mean, std=std, **entry)
     levels, rng = [100, 150, 500, 850], np.random.default_rng(0)
@@ -289,7 +349,7 @@ def test_several_variables_on_levels(tmp_path, protocol, hours_in, hours_out):
     with xr.open_dataset(tmp_path / "out.nc") as out:
         for k, name in enumerate("rtuv"):
             assert out[name].dims == ("time", "level", "lat", "lon")
-            assert_close(out[name].values, expected[:, 3 * k:3 * k + 3], rtol=1e-5, what=name)
+            assert_close(out[name].values, expected[:, 3 * k : 3 * k + 3], rtol=1e-5, what=name)
         assert out["level"].values.tolist() == levels[1:] and out["level"].attrs == {"units": "hPa"}
         np.testing.assert_array_equal(out["time"], time[-1] + np.array(hours_out) * np.timedelta64(1, "h"))
     if protocol == "openstl":
@@ -321,23 +381,45 @@ def test_a_checkpoint_that_does_not_say_what_it_was_trained_on(source, tmp_path)
         call("predict", tmp_path / "m.ckpt", source, "-o", tmp_path / "out.nc")
 
 
-@pytest.mark.parametrize("change, words, message", [
-    (lambda d: d.isel(time=slice(0, 11)), (), "too few frames: 12 frames 1 h apart are needed"),
-    (lambda d: d.isel(time=slice(0, 11)), ("--all",), "too few frames: 12 frames 1 h apart are needed without a gap"),
-    (lambda d: d.isel(time=[*range(15), *range(16, 20)]), (), "a gap between the frames"),
-    (lambda d: d, ("--start", "2013-05-01T12:00"), "too few frames"),
-    (lambda d: d, ("--start", "yesterday"), "the start must be a time such as"),
-    (lambda d: d, ("--stride", "2"), "a stride is for images"),
-    (lambda d: d, ("--steps", "0"), "steps must be a whole number above 0"),
-    (lambda d: d, ("--device", "cuda:99"), "--device cuda:99 cannot be used"),
-    (lambda d: d, ("--batch_size", "0"), "must be above 0"),
-    (lambda d: d.where(d["time"] != d["time"][15]), (), "values of t2m read are NaN"),
-    (lambda d: d - 273.15, (), "Give them in the same unit"),
-    (lambda d: d.rename(t2m="temp"), (), "has no variable 't2m'"),
-    (lambda d: d.isel(lon=slice(0, 32)), (), "32 x 32 points"),
-    (lambda d: d.rename(lat="latitude"), (), "dimensions"),
-], ids=["short", "short, all", "gap", "beyond the end", "no time", "stride", "no steps", "device", "no batch", "nan",
-        "celsius", "variable", "grid", "dimensions"])
+@pytest.mark.parametrize(
+    "change, words, message",
+    [
+        (lambda d: d.isel(time=slice(0, 11)), (), "too few frames: 12 frames 1 h apart are needed"),
+        (
+            lambda d: d.isel(time=slice(0, 11)),
+            ("--all",),
+            "too few frames: 12 frames 1 h apart are needed without a gap",
+        ),
+        (lambda d: d.isel(time=[*range(15), *range(16, 20)]), (), "a gap between the frames"),
+        (lambda d: d, ("--start", "2013-05-01T12:00"), "too few frames"),
+        (lambda d: d, ("--start", "yesterday"), "the start must be a time such as"),
+        (lambda d: d, ("--stride", "2"), "a stride is for images"),
+        (lambda d: d, ("--steps", "0"), "steps must be a whole number above 0"),
+        (lambda d: d, ("--device", "cuda:99"), "--device cuda:99 cannot be used"),
+        (lambda d: d, ("--batch_size", "0"), "must be above 0"),
+        (lambda d: d.where(d["time"] != d["time"][15]), (), "values of t2m read are NaN"),
+        (lambda d: d - 273.15, (), "Give them in the same unit"),
+        (lambda d: d.rename(t2m="temp"), (), "has no variable 't2m'"),
+        (lambda d: d.isel(lon=slice(0, 32)), (), "32 x 32 points"),
+        (lambda d: d.rename(lat="latitude"), (), "dimensions"),
+    ],
+    ids=[
+        "short",
+        "short, all",
+        "gap",
+        "beyond the end",
+        "no time",
+        "stride",
+        "no steps",
+        "device",
+        "no batch",
+        "nan",
+        "celsius",
+        "variable",
+        "grid",
+        "dimensions",
+    ],
+)
 def test_bad_weather_input_ends_with_one_message(run, source, tmp_path, change, words, message):
     with xr.open_dataset(source) as given:
         change(given.load()).to_netcdf(tmp_path / "bad.nc")
@@ -379,8 +461,10 @@ def test_custom_netcdf_with_its_own_names_and_a_crop(tmp_path):
     time = np.datetime64("2013-05-01", "ns") + np.arange(9) * np.timedelta64(1, "D")
     values = np.random.default_rng(0).normal(3, 2, (9, 10, 9)).astype("float32")
     y, x = ("y", np.arange(10.0, 0, -1), {"units": "km"}), np.arange(9.0)
-    data = xr.Dataset({"rain": (("time", "y", "x"), values, {"units": "mm"}), "other": (("time", "y", "x"), values)},
-                      {"time": time, "y": y, "x": x})
+    data = xr.Dataset(
+        {"rain": (("time", "y", "x"), values, {"units": "mm"}), "other": (("time", "y", "x"), values)},
+        {"time": time, "y": y, "x": x},
+    )
     data.to_netcdf(tmp_path / "rain.nc")
     model = untrained(tmp_path / "m.ckpt", "custom", [4, 1, 8, 8], mean=3.0, std=2.0, data_name="rain", crop=[8, 8])
     expected = model.predict(values[-4:, None, 1:9, 0:8])
@@ -445,7 +529,8 @@ def test_custom_images_and_videos_as_they_are_trained_on(tmp_path):
     (tmp_path / "walk" / "image-20.png").unlink()
     words = ["-o", tmp_path / "x.npz"]
     assert "a gap between the frames: 4 frames 5 apart" in fails(
-        tmp_path / "m.ckpt", tmp_path / "walk", *words, "--start", "10")
+        tmp_path / "m.ckpt", tmp_path / "walk", *words, "--start", "10"
+    )
     (tmp_path / "films").mkdir()
     for k in (0, 1):
         shutil.copy(tmp_path / "walk.gif", tmp_path / "films" / f"{k}.gif")
@@ -470,13 +555,18 @@ def test_custom_months_follow_each_other_though_they_differ_in_length(tmp_path):
     data = xr.Dataset({"h": (("time", "y", "x"), values)}, {"time": months.astype("M8[ns]")})
     data.to_netcdf(tmp_path / "h.nc")
     trained_on = {"interval_minutes": 31 * 24 * 60, "lat": None, "lon": None, "units": None}
-    model = untrained(tmp_path / "m.ckpt", "custom", [4, 1, 8, 8], mean=3.0, std=2.0, data_name="h",
-                      trained_on=trained_on)
+    model = untrained(
+        tmp_path / "m.ckpt", "custom", [4, 1, 8, 8], mean=3.0, std=2.0, data_name="h", trained_on=trained_on
+    )
     call("predict", tmp_path / "m.ckpt", tmp_path / "h.nc", "-o", tmp_path / "out.nc")
     with xr.open_dataset(tmp_path / "out.nc") as out:
         assert_close(out["h"].values, model.predict(values[-4:, None])[:, 0], rtol=1e-5)
         assert out["time"].values.astype("M8[D]").astype(str).tolist() == [
-            "2000-10-01", "2000-11-01", "2000-12-01", "2001-01-01"]
+            "2000-10-01",
+            "2000-11-01",
+            "2000-12-01",
+            "2001-01-01",
+        ]
     call("predict", tmp_path / "m.ckpt", tmp_path / "h.nc", "-o", tmp_path / "start.nc", "--start", "2000-02")
     with xr.open_dataset(tmp_path / "start.nc") as out:
         assert_close(out["h"].values, model.predict(values[1:5, None])[:, 0], rtol=1e-5)
@@ -486,7 +576,8 @@ def test_custom_months_follow_each_other_though_they_differ_in_length(tmp_path):
         assert out["init_time"].values.astype("M8[D]").astype(str).tolist()[:2] == ["2000-04-01", "2000-05-01"]
     data.isel(time=[0, 1, 2, 3, 4, 5, 7, 8]).to_netcdf(tmp_path / "gap.nc")
     assert "4 frames 1 months apart are needed" in fails(
-        tmp_path / "m.ckpt", tmp_path / "gap.nc", "-o", tmp_path / "x.nc")
+        tmp_path / "m.ckpt", tmp_path / "gap.nc", "-o", tmp_path / "x.nc"
+    )
 
 
 # ---- video and arrays ----
@@ -495,7 +586,7 @@ def test_custom_months_follow_each_other_though_they_differ_in_length(tmp_path):
 def picture(number, height=16, width=16):
     """A grey square that walks to the right."""
     pixels = np.zeros((height, width, 3), dtype=np.uint8)
-    pixels[4:9, number:number + 5] = (200, 120, 40)
+    pixels[4:9, number : number + 5] = (200, 120, 40)
     return pixels
 
 
@@ -557,9 +648,11 @@ def test_images_are_read_as_the_loader_of_their_dataset_reads_them(walk, tmp_pat
     for name, size in (("kth", (1, 8, 8)), ("human", (3, 8, 8)), ("mmnist", (1, 16, 16))):
         model = untrained(tmp_path / "model.ckpt", name, [4, *size])
         call("predict", tmp_path / "model.ckpt", walk, "-o", tmp_path / "out.npz", "--stride", "1", "--force")
-        grey = {"kth": lambda image: resize(image[..., 0], (8, 8), "bilinear")[None] / 255,
-                "human": lambda image: resize(image, (8, 8), "bicubic").round()[..., ::-1].transpose(2, 0, 1) / 255,
-                "mmnist": lambda image: np.asarray(Image.fromarray(image).convert("L"))[None] / 255}[name]
+        grey = {
+            "kth": lambda image: resize(image[..., 0], (8, 8), "bilinear")[None] / 255,
+            "human": lambda image: resize(image, (8, 8), "bicubic").round()[..., ::-1].transpose(2, 0, 1) / 255,
+            "mmnist": lambda image: np.asarray(Image.fromarray(image).convert("L"))[None] / 255,
+        }[name]
         frames = np.stack([grey(picture(k)) for k in (5, 6, 7, 8)]).clip(0, 1)
         with np.load(tmp_path / "out.npz") as out:
             assert_close(out["frames"], model.predict(frames.astype(np.float32)), rtol=1e-4, what=name)
@@ -576,38 +669,54 @@ def test_a_video_is_read_as_the_images_of_its_dataset_are(tmp_path):
         assert_close(out["frames"], model.predict(seen), rtol=1e-4, atol=2e-3)
     untrained(tmp_path / "video.ckpt", "kitticaltech", [4, 3, 16, 20])
     assert "walk.gif has 16 x 16 pixels, and the model takes 16 x 20" in fails(
-        tmp_path / "video.ckpt", tmp_path / "walk.gif", "-o", tmp_path / "x.npz")
+        tmp_path / "video.ckpt", tmp_path / "walk.gif", "-o", tmp_path / "x.npz"
+    )
 
 
-@pytest.mark.parametrize("prepare, words, message", [
-    (lambda d: (d / "image-13.png").unlink(), (), "a gap between the frames: 4 frames 1 apart"),
-    (lambda d: [p.unlink() for p in d.glob("image-1*.png")], (), "too few frames"),
-    (lambda d: (d / "image-15.png").write_bytes((d / "image-15.png").read_bytes()[:60]), (), "damaged"),
-    (lambda d: Image.fromarray(picture(0, 16, 20)).save(d / "image-15.png"), (), "shape (3, 16, 20)"),
-    (lambda d: [Image.fromarray(picture(0, 16, 20)).save(p) for p in d.iterdir()], (), "16 x 20 pixels, and the model"),
-    (lambda d: shutil.copy(d / "image-15.png", d / "run-17.png"), (), "2 sequences, image-... and run-..."),
-    (lambda d: shutil.copy(d / "image-15.png", d / "image-015.png"), (), "the same number"),
-    (lambda d: [p.unlink() for p in d.iterdir()], (), "no images"),
-    (lambda d: None, ("--start", "soon"), "the start must be the number of a frame"),
-    (lambda d: None, ("--all",), "holds one forecast"),
-    (lambda d: None, ("--stride", "0"), "the stride must be 1 or more"),
-], ids=["gap", "few", "damaged", "size", "sizes", "two sequences", "twice", "empty", "start", "all", "stride"])
+@pytest.mark.parametrize(
+    "prepare, words, message",
+    [
+        (lambda d: (d / "image-13.png").unlink(), (), "a gap between the frames: 4 frames 1 apart"),
+        (lambda d: [p.unlink() for p in d.glob("image-1*.png")], (), "too few frames"),
+        (lambda d: (d / "image-15.png").write_bytes((d / "image-15.png").read_bytes()[:60]), (), "damaged"),
+        (lambda d: Image.fromarray(picture(0, 16, 20)).save(d / "image-15.png"), (), "shape (3, 16, 20)"),
+        (
+            lambda d: [Image.fromarray(picture(0, 16, 20)).save(p) for p in d.iterdir()],
+            (),
+            "16 x 20 pixels, and the model",
+        ),
+        (lambda d: shutil.copy(d / "image-15.png", d / "run-17.png"), (), "2 sequences, image-... and run-..."),
+        (lambda d: shutil.copy(d / "image-15.png", d / "image-015.png"), (), "the same number"),
+        (lambda d: [p.unlink() for p in d.iterdir()], (), "no images"),
+        (lambda d: None, ("--start", "soon"), "the start must be the number of a frame"),
+        (lambda d: None, ("--all",), "holds one forecast"),
+        (lambda d: None, ("--stride", "0"), "the stride must be 1 or more"),
+    ],
+    ids=["gap", "few", "damaged", "size", "sizes", "two sequences", "twice", "empty", "start", "all", "stride"],
+)
 def test_bad_images_end_with_one_message(video, walk, tmp_path, prepare, words, message):
     prepare(walk)
     assert message in fails(tmp_path / "video.ckpt", walk, "-o", tmp_path / "out.gif", *words)
     assert not list(tmp_path.glob("*out*"))
 
 
-@pytest.mark.parametrize("write, message", [
-    (lambda p: np.savez(p, np.zeros((9, 3, 16, 20))), "has shape (9, 3, 16, 20); this model takes"),
-    (lambda p: np.savez(p, a=np.zeros((9, 3, 16, 16)), b=np.zeros(3)), "holds a, b; call the frames 'frames'"),
-    (lambda p: np.savez(p, np.array([[[["x"]]]] * 9).repeat(3, 1).repeat(16, 2).repeat(16, 3)), "not numbers"),
-    (lambda p: np.savez(p, np.zeros((3, 3, 16, 16))), "too few frames"),
-    (lambda p: np.savez(p, np.full((9, 3, 16, 16), 130.0)), "Give them in the same unit"),
-    (lambda p: np.savez(p, frames=np.zeros((9, 3, 16, 16)), times=np.arange(9)), "times must be datetime64"),
-    (lambda p: np.savez(p, frames=np.zeros((2, 3, 16, 16)), times=np.array(["2013", "2012"], "M8[m]")), "must ascend"),
-    (lambda p: p.write_bytes(b"PK nothing"), "cannot be read as a numpy file"),
-], ids=["shape", "names", "text", "few", "range", "numbers as times", "times", "damaged"])
+@pytest.mark.parametrize(
+    "write, message",
+    [
+        (lambda p: np.savez(p, np.zeros((9, 3, 16, 20))), "has shape (9, 3, 16, 20); this model takes"),
+        (lambda p: np.savez(p, a=np.zeros((9, 3, 16, 16)), b=np.zeros(3)), "holds a, b; call the frames 'frames'"),
+        (lambda p: np.savez(p, np.array([[[["x"]]]] * 9).repeat(3, 1).repeat(16, 2).repeat(16, 3)), "not numbers"),
+        (lambda p: np.savez(p, np.zeros((3, 3, 16, 16))), "too few frames"),
+        (lambda p: np.savez(p, np.full((9, 3, 16, 16), 130.0)), "Give them in the same unit"),
+        (lambda p: np.savez(p, frames=np.zeros((9, 3, 16, 16)), times=np.arange(9)), "times must be datetime64"),
+        (
+            lambda p: np.savez(p, frames=np.zeros((2, 3, 16, 16)), times=np.array(["2013", "2012"], "M8[m]")),
+            "must ascend",
+        ),
+        (lambda p: p.write_bytes(b"PK nothing"), "cannot be read as a numpy file"),
+    ],
+    ids=["shape", "names", "text", "few", "range", "numbers as times", "times", "damaged"],
+)
 def test_bad_arrays_end_with_one_message(video, tmp_path, write, message):
     write(tmp_path / "in.npz")
     assert message in fails(tmp_path / "video.ckpt", tmp_path / "in.npz", "-o", tmp_path / "out.npz")

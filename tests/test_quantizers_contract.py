@@ -151,8 +151,10 @@ def test_auxiliary_loss_weight(name):
     if not {"aux_loss_weight", "settings"} & settings_of(name).keys():
         assert build(name)(latent(2, DIM, 5, 7)).aux_loss == 0
         return
-    losses = {weight: build(name, aux_loss_weight=weight)(latent(2, DIM, 5, 7).requires_grad_()).aux_loss.detach()
-              for weight in (0.0, 1.0, 2.5)}
+    losses = {
+        weight: build(name, aux_loss_weight=weight)(latent(2, DIM, 5, 7).requires_grad_()).aux_loss.detach()
+        for weight in (0.0, 1.0, 2.5)
+    }
     assert losses[0.0] == 0
     assert_close(losses[2.5], 2.5 * losses[1.0])
     with pytest.raises(ValueError, match="aux_loss_weight must be a number of at least 0"):
@@ -166,7 +168,7 @@ def test_one_codebook_size_for_all(name):
     assert getattr(quantizer, "codebook_size", 1024) == 1024
     output = quantizer(latent(2, DIM, 5, 7), return_codes=True)
     if output.indices is not None:
-        assert 0 <= output.indices.min() and output.indices.max() < 1024
+        assert output.indices.min() >= 0 and output.indices.max() < 1024
     elif output.weights is not None:
         assert output.weights.shape[-1] == 1024
     for bad in (0, -8, 2.5, "many"):

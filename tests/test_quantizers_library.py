@@ -33,8 +33,16 @@ REQUIRED = {
     "GroupedResidualLFQ": {"codebook_size": 32, "num_quantizers": 3, "groups": 2},
     "HierarchicalVQ": {"codebook_size": 8, "scales": [1, 2, 4], "kmeans_init": False},
 }
-SLOTS = {"ResidualVQ": 3, "GroupedResidualVQ": 6, "ResidualSimVQ": 3, "ResidualFSQ": 3, "GroupedResidualFSQ": 6,
-         "ResidualLFQ": 3, "GroupedResidualLFQ": 6, "HierarchicalVQ": 3}
+SLOTS = {
+    "ResidualVQ": 3,
+    "GroupedResidualVQ": 6,
+    "ResidualSimVQ": 3,
+    "ResidualFSQ": 3,
+    "GroupedResidualFSQ": 6,
+    "ResidualLFQ": 3,
+    "GroupedResidualLFQ": 6,
+    "HierarchicalVQ": 3,
+}
 
 
 def latent(*shape, seed=1):
@@ -164,8 +172,11 @@ BAD = [
 ]
 
 
-MOVING_AVERAGES = {"vq": {"codebook_size": 8}, "multi_headed_vq": {"codebook_size": 8, "heads": 2},
-                   "residual_vq": {"codebook_size": 8, "num_quantizers": 2}}
+MOVING_AVERAGES = {
+    "vq": {"codebook_size": 8},
+    "multi_headed_vq": {"codebook_size": 8, "heads": 2},
+    "residual_vq": {"codebook_size": 8, "num_quantizers": 2},
+}
 
 
 def _in_a_process(rank, store, results=None):
@@ -173,8 +184,9 @@ def _in_a_process(rank, store, results=None):
     torch.set_num_threads(1)
     torch.manual_seed(0)
     quantizers = {name: build_quantizer(name, 8, **settings) for name, settings in MOVING_AVERAGES.items()}
-    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2,
-                            timeout=datetime.timedelta(seconds=180))
+    dist.init_process_group(
+        "gloo", init_method=f"file://{store}", rank=rank, world_size=2, timeout=datetime.timedelta(seconds=180)
+    )
     try:
         for quantizer in quantizers.values():
             quantizer.processes_started()
@@ -239,8 +251,10 @@ def test_a_class_with_another_return_value_is_refused(monkeypatch):
 
 
 def test_the_package_is_imported_only_when_needed():
-    code = ("import sys, openstl_svq.quantizers as q; q.list_quantizers(); q.build_quantizer('svq', 4);"
-            "assert not any('vector_quantize' in m for m in sys.modules)")
+    code = (
+        "import sys, openstl_svq.quantizers as q; q.list_quantizers(); q.build_quantizer('svq', 4);"
+        "assert not any('vector_quantize' in m for m in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -253,24 +267,27 @@ def test_without_the_package(monkeypatch):
     build_quantizer("svq", 4, codebook_size=8)
 
 
-@pytest.mark.parametrize("name, settings, message", [
-    ("residual_fsq", {"levels": 5}, r"levels must be integers of at least 2.*nearest valid value is \[5\]"),
-    ("FSQ", {"levels": "85"}, "levels must be integers"),
-    ("residual_fsq", {"levels": [float("inf"), 3]}, r"nearest valid value is \[3\]"),
-    ("LatentQuantize", {"levels": 5}, "LatentQuantize.*is not valid|levels must be integers"),
-    ("LatentQuantize", {"levels": [4, 3], "codebook_dim": 3}, "LatentQuantize.*is not valid"),
-    ("lfq", {"codebook_size": [16, 8]}, "codebook_size of LFQ must be one number"),
-    ("grouped_residual_vq", {"groups": [2]}, "groups must be one number"),
-    ("LFQ", {"codebook_size": 16, "has_projections": False}, "LFQ.*is not valid"),
-    ("vq", {"sync_codebook": True}, "sync_codebook follows the processes"),
-    ("vq", {"decay": "abc"}, "decay must be a number"),
-    ("vq", {"decay": 2.0}, "decay must lie between 0 and 1, got 2.0; the nearest valid value is 1"),
-    ("vq", {"commitment_weight": -5}, "commitment_weight must be a number of at least 0"),
-    ("vq", {"eps": None}, "VectorQuantize.*is not valid"),
-    ("SimVQ", {"codebook_size": 16, "commitment_weight": None}, "SimVQ.*is not valid"),
-    ("residual_lfq", {"num_quantizers": 10**12}, "num_quantizers = 1000000000000 is too large, at most"),
-    ("multi_headed_vq", {"heads": 10**12}, "heads = 1000000000000 is too large, at most"),
-])
+@pytest.mark.parametrize(
+    "name, settings, message",
+    [
+        ("residual_fsq", {"levels": 5}, r"levels must be integers of at least 2.*nearest valid value is \[5\]"),
+        ("FSQ", {"levels": "85"}, "levels must be integers"),
+        ("residual_fsq", {"levels": [float("inf"), 3]}, r"nearest valid value is \[3\]"),
+        ("LatentQuantize", {"levels": 5}, "LatentQuantize.*is not valid|levels must be integers"),
+        ("LatentQuantize", {"levels": [4, 3], "codebook_dim": 3}, "LatentQuantize.*is not valid"),
+        ("lfq", {"codebook_size": [16, 8]}, "codebook_size of LFQ must be one number"),
+        ("grouped_residual_vq", {"groups": [2]}, "groups must be one number"),
+        ("LFQ", {"codebook_size": 16, "has_projections": False}, "LFQ.*is not valid"),
+        ("vq", {"sync_codebook": True}, "sync_codebook follows the processes"),
+        ("vq", {"decay": "abc"}, "decay must be a number"),
+        ("vq", {"decay": 2.0}, "decay must lie between 0 and 1, got 2.0; the nearest valid value is 1"),
+        ("vq", {"commitment_weight": -5}, "commitment_weight must be a number of at least 0"),
+        ("vq", {"eps": None}, "VectorQuantize.*is not valid"),
+        ("SimVQ", {"codebook_size": 16, "commitment_weight": None}, "SimVQ.*is not valid"),
+        ("residual_lfq", {"num_quantizers": 10**12}, "num_quantizers = 1000000000000 is too large, at most"),
+        ("multi_headed_vq", {"heads": 10**12}, "heads = 1000000000000 is too large, at most"),
+    ],
+)
 def test_settings_that_would_fail_in_training_fail_when_built(name, settings, message):
     with pytest.raises(ValueError, match=message):
         build_quantizer(name, 8, **settings)

@@ -23,7 +23,11 @@ def test_same_function_as_svq_at_step_0(settings):
 def test_it_is_a_small_trainable_mlp():
     mlp = build_quantizer("mlp", 32)
     assert {name: tuple(p.shape) for name, p in mlp.named_parameters()} == {
-        "proj_in.weight": (128, 32), "proj_in.bias": (128,), "proj_out.weight": (32, 128), "proj_out.bias": (32,)}
+        "proj_in.weight": (128, 32),
+        "proj_in.bias": (128,),
+        "proj_out.weight": (32, 128),
+        "proj_out.bias": (32,),
+    }
     assert all(p.requires_grad for p in mlp.parameters())
     assert sum(p.numel() for p in mlp.parameters()) == 8352
 

@@ -3,8 +3,14 @@
 import pytest
 import torch
 
-from openstl_svq.quantizers import (Quantizer, QuantizerOutput, build_quantizer, list_quantizers, register_quantizer,
-                                    registry)
+from openstl_svq.quantizers import (
+    Quantizer,
+    QuantizerOutput,
+    build_quantizer,
+    list_quantizers,
+    register_quantizer,
+    registry,
+)
 
 
 def test_every_name_has_a_one_line_description():

@@ -1,5 +1,6 @@
 """Eq. (1): the solvers against scikit-learn, LISTA and SVQ against the solvers' iterates."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -20,8 +21,12 @@ def problem(tokens=6, codes=40, dim=12, seed=0):
 
 
 @settings(max_examples=12, deadline=None, derandomize=True)
-@given(seed=st.integers(0, 2**20), positive=st.booleans(), l1_weight=st.sampled_from([0.1, 0.5, 2.0]),
-       codes=st.sampled_from([8, 40]))
+@given(
+    seed=st.integers(0, 2**20),
+    positive=st.booleans(),
+    l1_weight=st.sampled_from([0.1, 0.5, 2.0]),
+    codes=st.sampled_from([8, 40]),
+)
 def test_solvers_agree_with_scikit_learn(seed, positive, l1_weight, codes):
     x, codebook = problem(tokens=3, codes=codes, seed=seed)
     lasso = Lasso(alpha=l1_weight / x.shape[1], positive=positive, fit_intercept=False, tol=1e-12, max_iter=10**6)
@@ -33,8 +38,10 @@ def test_solvers_agree_with_scikit_learn(seed, positive, l1_weight, codes):
 def test_fista_needs_fewer_iterations():
     x, codebook = problem(tokens=10, codes=60)
     best = objective(x, fista(x, codebook, 0.1), codebook, 0.1)
-    gaps = [(objective(x, solver(x, codebook, 0.1, iterations=100, tolerance=None), codebook, 0.1) - best).mean()
-            for solver in (ista, fista)]
+    gaps = [
+        (objective(x, solver(x, codebook, 0.1, iterations=100, tolerance=None), codebook, 0.1) - best).mean()
+        for solver in (ista, fista)
+    ]
     assert 0 <= gaps[1] < gaps[0] / 3
 
 
@@ -48,7 +55,7 @@ def test_fista_does_not_oscillate():
 def test_ista_descends():
     x, codebook = problem()
     values = [objective(x, ista(x, codebook, 0.3, iterations=k, tolerance=None), codebook, 0.3) for k in range(1, 20)]
-    assert all((after <= before).all() for before, after in zip(values, values[1:]))
+    assert all((after <= before).all() for before, after in itertools.pairwise(values))
 
 
 def test_solver_warns_if_it_did_not_converge_and_checks_its_input():
@@ -84,8 +91,14 @@ def test_lista_starts_as_ista(iterations, positive):
         quantizer.recurrence.copy_(torch.eye(30) - step * quantizer.codebook @ quantizer.codebook.t())
         quantizer.threshold.fill_(step * 0.2)
     z = torch.randn(2, 6, 3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    expected = ista(z.movedim(1, -1).reshape(-1, 6), quantizer.codebook.detach(), 0.2, positive=positive,
-                    iterations=iterations, tolerance=None)
+    expected = ista(
+        z.movedim(1, -1).reshape(-1, 6),
+        quantizer.codebook.detach(),
+        0.2,
+        positive=positive,
+        iterations=iterations,
+        tolerance=None,
+    )
     assert_close(quantizer(z, return_codes=True).weights.flatten(0, 2), expected)
 
 
@@ -97,8 +110,9 @@ def test_lista_with_any_parameters():
     drive, theta = z[0].flatten(1).t() @ quantizer.encode.t(), quantizer.threshold.relu()
     first = drive.sign() * (drive.abs() - theta).relu()
     second = drive + first @ quantizer.recurrence.t()
-    assert_close(quantizer(z, return_codes=True).weights[0].flatten(0, 1),
-                 second.sign() * (second.abs() - theta).relu())
+    assert_close(
+        quantizer(z, return_codes=True).weights[0].flatten(0, 1), second.sign() * (second.abs() - theta).relu()
+    )
 
 
 def test_lista_initialisation_in_float32():

@@ -76,8 +76,10 @@ def test_gradcheck(variant, form):
     def function(z, *values):
         return torch.func.functional_call(quantizer, dict(zip(names, values)), (z,)).quantized
 
-    inputs = [latent(2, 3, 2, 2, dtype=torch.float64).requires_grad_(),
-              *(p.detach().clone().requires_grad_(p.requires_grad) for p in parameters)]
+    inputs = [
+        latent(2, 3, 2, 2, dtype=torch.float64).requires_grad_(),
+        *(p.detach().clone().requires_grad_(p.requires_grad) for p in parameters),
+    ]
     assert torch.autograd.gradcheck(function, inputs)
 
 
@@ -111,13 +113,21 @@ def test_fold_is_formed_in_float32_whatever_the_precision():
 
 def test_both_forms_have_the_same_state():
     folded, reference = pair()
-    shapes = {"proj_in.weight": (8, 6), "proj_in.bias": (8,), "proj_out.weight": (50, 8), "proj_out.bias": (50,),
-              "codebook": (50, 6)}
+    shapes = {
+        "proj_in.weight": (8, 6),
+        "proj_in.bias": (8,),
+        "proj_out.weight": (50, 8),
+        "proj_out.bias": (50,),
+        "codebook": (50, 6),
+    }
     for quantizer in (folded, reference, pair(learn_codebook=False)[0]):
         assert {name: tuple(t.shape) for name, t in quantizer.state_dict().items()} == shapes
     one_layer = pair(hidden_dim=None)[0].state_dict()
     assert {name: tuple(t.shape) for name, t in one_layer.items()} == {
-        "proj_out.weight": (50, 6), "proj_out.bias": (50,), "codebook": (50, 6)}
+        "proj_out.weight": (50, 6),
+        "proj_out.bias": (50,),
+        "codebook": (50, 6),
+    }
 
 
 @pytest.mark.parametrize("relu", [False, True])
@@ -126,8 +136,11 @@ def test_any_shape_and_memory_layout(form, relu):
     quantizer = pair(output_relu=relu)[form == "reference"]
     z = latent(2, 6, 7, 10)
     expected = quantizer(z).quantized
-    for layout in (z.contiguous(memory_format=torch.channels_last), z.transpose(2, 3).contiguous().transpose(2, 3),
-                   torch.stack([z, z], -1)[..., 1]):
+    for layout in (
+        z.contiguous(memory_format=torch.channels_last),
+        z.transpose(2, 3).contiguous().transpose(2, 3),
+        torch.stack([z, z], -1)[..., 1],
+    ):
         actual = quantizer(layout).quantized
         assert actual.shape == z.shape
         assert_close(actual, expected)
@@ -213,8 +226,10 @@ def test_inference_forms_the_fold_once_and_never_uses_a_stale_one(change, monkey
         change(quantizer)
         z = z.to(quantizer.codebook.dtype)
         q = quantizer
-        expected = (torch.relu(z.movedim(1, -1) @ q.proj_in.weight.t() + q.proj_in.bias) @ q.proj_out.weight.t()
-                    + q.proj_out.bias) @ q.codebook
+        expected = (
+            torch.relu(z.movedim(1, -1) @ q.proj_in.weight.t() + q.proj_in.bias) @ q.proj_out.weight.t()
+            + q.proj_out.bias
+        ) @ q.codebook
         assert_close(quantizer(z).quantized, expected.movedim(-1, 1))
         assert len(formed) == 2
 

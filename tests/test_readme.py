@@ -1,5 +1,6 @@
 """The README's commands exist and its Python runs."""
 
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -11,7 +12,9 @@ from openstl_svq.quantizers import registry
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [line.split("#")[0].strip() for line in re.findall(r"^    (?:pip .*&& )?(python tools/.*)$", README, re.MULTILINE)]
+COMMANDS = [
+    line.split("#")[0].strip() for line in re.findall(r"^    (?:pip .*&& )?(python tools/.*)$", README, re.MULTILINE)
+]
 
 
 def test_the_python_examples_run(monkeypatch):
@@ -27,7 +30,7 @@ def test_the_python_examples_run(monkeypatch):
 def test_the_commands_name_what_exists(command):
     _, tool, *words = shlex.split(command)
     assert (ROOT / tool).is_file()
-    for flag, value in zip(words, words[1:]):
+    for flag, value in itertools.pairwise(words):
         if flag == "-c":
             assert list(ROOT.glob(value))
     if tool == "tools/train.py" and "--help" not in words:

@@ -12,7 +12,9 @@ def test_names_are_there_and_a_second_registration_changes_nothing():
     before = dict(registry.method_maps), dict(registry.dataset_parameters)
     registry.register()
     assert before == (dict(registry.method_maps), dict(registry.dataset_parameters))
-    assert set(registry.METHODS) <= set(registry.method_maps) and set(SAMPLE_DATASETS) <= set(registry.dataset_parameters)
+    assert set(registry.METHODS) <= set(registry.method_maps) and set(SAMPLE_DATASETS) <= set(
+        registry.dataset_parameters
+    )
 
 
 def test_a_name_of_somebody_else_is_left_to_them(monkeypatch):

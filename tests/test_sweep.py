@@ -13,12 +13,13 @@ import pytest
 
 from openstl_svq import config as configuration
 from openstl_svq import sweep
+from openstl_svq.sweep import run
 
 ROOT = Path(__file__).resolve().parents[1]
 WORDS = ["-d", "weather_sample", "-m", "simvp_svq"]
 
 # Does with a run folder what tools/train.py does. SWEEP_TEST holds, by the run's name, what it is to write.
-TRAIN = '''
+TRAIN = """
 import json, os, pathlib, sys, time
 words = sys.argv[1:]
 place = pathlib.Path(words[words.index("--res_dir") + 1], words[words.index("--ex_name") + 1])
@@ -35,7 +36,7 @@ time.sleep(orders.get("seconds", 0))
 if orders.get("error"):
     sys.exit("error: " + orders["error"])
 (place / "metrics.json").write_text(json.dumps({"scores": {"model": {"mse": orders["mse"], "mse_by_lead": [1, 2]}}}))
-'''
+"""
 
 T_2 = 4.302652729911275  # 97.5 % quantile of Student's t with two degrees of freedom
 
@@ -62,9 +63,18 @@ class Place:
 
     def plan(self, mse=None, extra=None, words=WORDS, options=(), **axes):
         runs, cells = sweep.plan(axes, words, options, self.folder)
-        self.orders.write_text(json.dumps({run.name: {
-            "config": configuration.dump(run.config), "mse": mse(run.settings) if mse else 1.0,
-            **(extra or {}).get(run.name, {})} for run in runs}))
+        self.orders.write_text(
+            json.dumps(
+                {
+                    run.name: {
+                        "config": configuration.dump(run.config),
+                        "mse": mse(run.settings) if mse else 1.0,
+                        **(extra or {}).get(run.name, {}),
+                    }
+                    for run in runs
+                }
+            )
+        )
         return runs, cells
 
     def run(self, runs):
@@ -84,9 +94,11 @@ def place(tmp_path, monkeypatch):
 
 # the plan
 
+
 def test_plan_is_the_product_of_the_axes(place):
-    runs, cells = place.plan(model_type=["gSTA", "swin"], codebook_size=[10, 20], seed=[0, 1],
-                             words=[*WORDS, "--lr", "0.01"])
+    runs, cells = place.plan(
+        model_type=["gSTA", "swin"], codebook_size=[10, 20], seed=[0, 1], words=[*WORDS, "--lr", "0.01"]
+    )
     assert len(runs) == len(cells) == 8
     assert [run.settings["seed"] for run in runs] == [0] * 4 + [1] * 4
     run = runs[5]
@@ -105,44 +117,56 @@ def test_plan_over_configuration_files(place):
 
 
 def test_cells_without_a_quantizer_are_one_run(place):
-    runs, cells = place.plan(quantizer=["none", "svq", "vq"], quant_position=["before", "after"],
-                             codebook_size=[64, 128])
+    runs, cells = place.plan(
+        quantizer=["none", "svq", "vq"], quant_position=["before", "after"], codebook_size=[64, 128]
+    )
     assert len(cells) == 12 and len(runs) == 9
     assert runs[0].settings == {"quantizer": "none", "quant_position": "none", "codebook_size": "none"}
     assert configuration.resolve(runs[0].words).quant_position == "none"
 
 
 def test_options_of_all_runs_and_of_a_cell_are_merged(place):
-    runs, _ = place.plan(**{"quantizer_kwargs.init": ["sparse", "orthogonal"]},
-                         options=["quantizer_kwargs.hidden_dim=8"])
+    runs, _ = place.plan(
+        **{"quantizer_kwargs.init": ["sparse", "orthogonal"]}, options=["quantizer_kwargs.hidden_dim=8"]
+    )
     assert runs[0].config["quantizer_kwargs"] == {"hidden_dim": 8, "init": "sparse"}
 
 
-@pytest.mark.parametrize("axes, words, message", [
-    ({"seed": [0, 0]}, WORDS, "each once"),
-    ({"seed": []}, WORDS, "needs values"),
-    ({"modle_type": ["gSTA"]}, WORDS, "Did you mean 'model_type'"),
-    ({"quantizer": ["none", "svq"]}, ["-m", "simvp"], "no effect on the method 'simvp'"),
-    ({"codebook_size": [1, 2]}, ["-m", "simvp"], "no effect on the method 'simvp'"),
-    ({"seed": [0]}, [*WORDS, "--overwrite"], "--overwrite cannot be used"),
-    ({"seed": [0]}, [*WORDS, "--resume=x"], "--resume cannot be used"),
-    ({"lr": ["a/b", "a-b"]}, WORDS, "lr must be a number"),
-    ({"data_name": ["a/b", "a-b"]}, WORDS, "folder name"),
-])
+@pytest.mark.parametrize(
+    "axes, words, message",
+    [
+        ({"seed": [0, 0]}, WORDS, "each once"),
+        ({"seed": []}, WORDS, "needs values"),
+        ({"modle_type": ["gSTA"]}, WORDS, "Did you mean 'model_type'"),
+        ({"quantizer": ["none", "svq"]}, ["-m", "simvp"], "no effect on the method 'simvp'"),
+        ({"codebook_size": [1, 2]}, ["-m", "simvp"], "no effect on the method 'simvp'"),
+        ({"seed": [0]}, [*WORDS, "--overwrite"], "--overwrite cannot be used"),
+        ({"seed": [0]}, [*WORDS, "--resume=x"], "--resume cannot be used"),
+        ({"lr": ["a/b", "a-b"]}, WORDS, "lr must be a number"),
+        ({"data_name": ["a/b", "a-b"]}, WORDS, "folder name"),
+    ],
+)
 def test_plans_that_cannot_be(place, axes, words, message):
     with pytest.raises(ValueError, match=message):
         place.plan(words=words, **axes)
 
 
-@pytest.mark.parametrize("word, expected", [
-    ("lr=1e-3,5e-3", ("lr", [1e-3, 5e-3])), ("drop_path=0.0", ("drop_path", [0.0])),
-    ("levels=[8,5],[4,4]", ("levels", [[8, 5], [4, 4]])), ("a={'b': 1, 'c': 2},None", ("a", [{"b": 1, "c": 2}, None])),
-    ("s='x,y',z", ("s", ["x,y", "z"]))])
+@pytest.mark.parametrize(
+    "word, expected",
+    [
+        ("lr=1e-3,5e-3", ("lr", [1e-3, 5e-3])),
+        ("drop_path=0.0", ("drop_path", [0.0])),
+        ("levels=[8,5],[4,4]", ("levels", [[8, 5], [4, 4]])),
+        ("a={'b': 1, 'c': 2},None", ("a", [{"b": 1, "c": 2}, None])),
+        ("s='x,y',z", ("s", ["x,y", "z"])),
+    ],
+)
 def test_values_of_an_axis(word, expected):
     assert sweep.parse_axis(word) == expected
 
 
 # running
+
 
 def test_runs_once_and_only_once(place):
     runs, _ = place.plan(seed=[0, 1])
@@ -198,15 +222,16 @@ def test_something_else_in_the_way(place):
     assert place.calls() == [], "found out before anything runs"
 
 
-DRIVER = '''
+DRIVER = """
 import json, pathlib, sys
 from openstl_svq import sweep
+from openstl_svq.sweep import run
 folder, train = map(pathlib.Path, sys.argv[1:3])
 runs, _ = sweep.plan({"seed": [0, 1, 2]}, json.loads(sys.argv[3]), [], folder)
 class Display:
     update = set_postfix_str = staticmethod(lambda *_: None)
 sweep.sweep(runs, folder, train, print, Display)
-'''
+"""
 
 
 def _take_interrupts():
@@ -215,8 +240,12 @@ def _take_interrupts():
 
 
 def _start_sweep(place):
-    process = subprocess.Popen([sys.executable, "-c", DRIVER, str(place.folder), str(place.train), json.dumps(WORDS)],
-                               cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, preexec_fn=_take_interrupts)
+    process = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, str(place.folder), str(place.train), json.dumps(WORDS)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        preexec_fn=_take_interrupts,
+    )
     deadline = time.monotonic() + 120
     while "seed-1" not in place.calls():
         assert time.monotonic() < deadline and process.poll() is None, "the sweep did not reach its second run"
@@ -224,7 +253,7 @@ def _start_sweep(place):
     return process
 
 
-@pytest.mark.skipif(sweep.fcntl is None, reason="needs file locks")
+@pytest.mark.skipif(run.fcntl is None, reason="needs file locks")
 def test_a_killed_sweep_loses_nothing(place):
     """Its run goes on alone; the next sweep waits for it, and starts no run a second time."""
     runs, _ = place.plan(seed=[0, 1, 2], extra={"seed-1": {"seconds": 1.0}})
@@ -255,13 +284,21 @@ def test_last_line_of_a_log_with_a_progress_bar(tmp_path):
 
 # the table
 
-SCORES = {("gSTA", "none"): [1.0, 1.2, 1.1], ("gSTA", "svq"): [0.9, 1.0, 1.0], ("swin", "none"): [2.0, 2.0, 2.3],
-          ("swin", "svq"): [2.0, 2.2, 2.3]}
+SCORES = {
+    ("gSTA", "none"): [1.0, 1.2, 1.1],
+    ("gSTA", "svq"): [0.9, 1.0, 1.0],
+    ("swin", "none"): [2.0, 2.0, 2.3],
+    ("swin", "svq"): [2.0, 2.2, 2.3],
+}
 
 
 def summarised(place, **options):
-    runs, cells = place.plan(mse=lambda s: SCORES[s["model_type"], s["quantizer"]][s["seed"]],
-                             model_type=["gSTA", "swin"], quantizer=["none", "svq"], seed=[0, 1, 2])
+    runs, cells = place.plan(
+        mse=lambda s: SCORES[s["model_type"], s["quantizer"]][s["seed"]],
+        model_type=["gSTA", "swin"],
+        quantizer=["none", "svq"],
+        seed=[0, 1, 2],
+    )
     place.run(runs)
     return sweep.summary_table(runs, cells, place.folder, ["model_type", "quantizer", "seed"], **options), runs
 
@@ -303,9 +340,14 @@ def test_files_of_the_tables(place):
     assert (place.folder / "summary.md").read_text().startswith("| model_type")
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"baseline": {"quantiser": "none"}}, "Did you mean 'quantizer'"),
-    ({"baseline": {"quantizer": "vq"}}, "Available: none, svq"), ({"metrics": ["msa"]}, "Did you mean 'mse'")])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"baseline": {"quantiser": "none"}}, "Did you mean 'quantizer'"),
+        ({"baseline": {"quantizer": "vq"}}, "Available: none, svq"),
+        ({"metrics": ["msa"]}, "Did you mean 'mse'"),
+    ],
+)
 def test_baselines_and_metrics_that_do_not_exist(place, options, message):
     runs, cells = place.plan(quantizer=["none", "svq"], seed=[0, 1])
     with pytest.raises(ValueError, match=message):
@@ -314,25 +356,40 @@ def test_baselines_and_metrics_that_do_not_exist(place, options, message):
 
 def test_a_metric_that_no_run_has_is_noted(place):
     table, _ = summarised(place, metrics=["mse", "psnr"])
-    assert "mse" in table.columns.values() and "psnr" not in table.columns.values() and "No run has psnr." in table.notes
+    assert (
+        "mse" in table.columns.values() and "psnr" not in table.columns.values() and "No run has psnr." in table.notes
+    )
 
 
 def test_cells_that_share_a_baseline_are_no_independent_pairs(place):
     """Without a quantizer the codebook's size has no effect: one run is the baseline of both sizes."""
     mse = {("none", "none"): 1.0, ("svq", 10): 1.1, ("svq", 20): 1.3}
-    runs, cells = place.plan(mse=lambda s: mse[s["quantizer"], s["codebook_size"]] + 0.1 * s["seed"],
-                             quantizer=["none", "svq"], codebook_size=[10, 20], seed=[0, 1])
+    runs, cells = place.plan(
+        mse=lambda s: mse[s["quantizer"], s["codebook_size"]] + 0.1 * s["seed"],
+        quantizer=["none", "svq"],
+        codebook_size=[10, 20],
+        seed=[0, 1],
+    )
     place.run(runs)
-    table = sweep.summary_table(runs, cells, place.folder, ["quantizer", "codebook_size", "seed"], {"quantizer": "none"})
+    table = sweep.summary_table(
+        runs, cells, place.folder, ["quantizer", "codebook_size", "seed"], {"quantizer": "none"}
+    )
     everything = table.rows[-1]
     assert everything["quantizer"] == "svq" and everything["codebook_size"] == "all" and everything["pairs"] == 2
     assert everything["mse_percent"] == pytest.approx(100 * (0.2 / 1.0 + 0.2 / 1.1) / 2)
 
 
-@pytest.mark.parametrize("word, values", [
-    ("lr=1e-3,5e-3", [0.001, 0.005]), ("levels=[4,3],[5,3]", [[4, 3], [5, 3]]),
-    ("x=[1,[2,3],[4,5]],6", [[1, [2, 3], [4, 5]], 6]),
-    ('x={"a": {"b": 1}},2', [{"a": {"b": 1}}, 2]), ("opt=it's,adam", ["it's", "adam"]), ("x='a,b',c", ["a,b", "c"])])
+@pytest.mark.parametrize(
+    "word, values",
+    [
+        ("lr=1e-3,5e-3", [0.001, 0.005]),
+        ("levels=[4,3],[5,3]", [[4, 3], [5, 3]]),
+        ("x=[1,[2,3],[4,5]],6", [[1, [2, 3], [4, 5]], 6]),
+        ('x={"a": {"b": 1}},2', [{"a": {"b": 1}}, 2]),
+        ("opt=it's,adam", ["it's", "adam"]),
+        ("x='a,b',c", ["a,b", "c"]),
+    ],
+)
 def test_values_of_a_grid(word, values):
     assert sweep.parse_axis(word)[1] == values
 
@@ -355,19 +412,31 @@ def test_settings_of_the_command_line_are_of_every_quantizer(place):
     assert [run.config["quantizer_kwargs"] for run in runs] == [{"codebook_size": 64}] * 2
 
 
-@pytest.mark.parametrize("axes, message", [
-    ({"codebook_size": [64], "quantizer_kwargs.codebook_size": [32]}, "which another axis sets too"),
-    ({"ex_name": ["a", "b"]}, "does not make another run"), ({"num_workers": [0, 1]}, "does not make another run")])
+@pytest.mark.parametrize(
+    "axes, message",
+    [
+        ({"codebook_size": [64], "quantizer_kwargs.codebook_size": [32]}, "which another axis sets too"),
+        ({"ex_name": ["a", "b"]}, "does not make another run"),
+        ({"num_workers": [0, 1]}, "does not make another run"),
+    ],
+)
 def test_axes_that_cannot_be(place, axes, message):
     with pytest.raises(ValueError, match=message):
         place.plan(**axes)
 
 
-@pytest.mark.parametrize("axes, message", [
-    ({"quantizer": ["svq", "svg"]}, "quantizer-svg: unknown quantizer 'svg'. Did you mean"),
-    ({"model_type": ["gSTA", "gstb"]}, "model_type-gstb: .*gstb"),
-    ({"quantizer_kwargs.hidden_dim": [16, 0]}, "hidden_dim-0: hidden_dim must be a positive integer, got 0"),
-    ({"quantizer": ["vq", "svq"], "quantizer_kwargs.decay": [0.5]}, "quantizer-svq_decay-0.5: unknown setting of svq")])
+@pytest.mark.parametrize(
+    "axes, message",
+    [
+        ({"quantizer": ["svq", "svg"]}, "quantizer-svg: unknown quantizer 'svg'. Did you mean"),
+        ({"model_type": ["gSTA", "gstb"]}, "model_type-gstb: .*gstb"),
+        ({"quantizer_kwargs.hidden_dim": [16, 0]}, "hidden_dim-0: hidden_dim must be a positive integer, got 0"),
+        (
+            {"quantizer": ["vq", "svq"], "quantizer_kwargs.decay": [0.5]},
+            "quantizer-svq_decay-0.5: unknown setting of svq",
+        ),
+    ],
+)
 def test_models_that_cannot_be_built_are_known_before_anything_runs(place, axes, message):
     with pytest.raises(ValueError, match=message):
         place.plan(**axes)
@@ -389,10 +458,27 @@ def test_devices_are_part_of_a_run():
 
 
 def test_command_line_dry_run(tmp_path):
-    words = [*WORDS, "--quantizer", "none", "svq", "--seed", "0", "1", "-e", "3", "--dry_run",
-             "--res_dir", str(tmp_path)]
-    result = subprocess.run([sys.executable, "tools/sweep.py", *words], cwd=ROOT, capture_output=True, text=True,
-                            env={**os.environ, "PYTHONPATH": str(ROOT)})
+    words = [
+        *WORDS,
+        "--quantizer",
+        "none",
+        "svq",
+        "--seed",
+        "0",
+        "1",
+        "-e",
+        "3",
+        "--dry_run",
+        "--res_dir",
+        str(tmp_path),
+    ]
+    result = subprocess.run(
+        [sys.executable, "tools/sweep.py", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     assert len(lines) == 5 and lines[4] == f"4 runs, 0 finished, in {tmp_path}/sweep"

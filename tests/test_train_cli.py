@@ -14,9 +14,9 @@ import torch
 import xarray as xr
 
 import openstl_svq
-from openstl_svq import experiment
 from openstl_svq.host import SimVP, load_config
 from openstl_svq.methods import ForecastMethod
+from openstl_svq.training import experiment
 
 ROOT = Path(__file__).parents[1]
 TIMES = ("train_time=['2010','2010']", "val_time=['2011','2011']", "test_time=['2012','2012']")
@@ -33,29 +33,66 @@ def data_root(tmp_path_factory):
         time = np.datetime64(f"{year}-01-01") + np.arange(40) * np.timedelta64(1, "h")
         phase = np.deg2rad(lon)[None, None, :] - np.arange(40)[:, None, None] / 7 + year
         values = 280 + 10 * np.cos(np.deg2rad(lat))[None, :, None] * np.sin(2 * phase)
-        xr.Dataset({"t2m": (("time", "lat", "lon"), values.astype("float32"))},
-                   {"time": time, "lat": lat, "lon": lon}).to_netcdf(folder / f"2m_temperature_{year}_5.625deg.nc")
+        xr.Dataset(
+            {"t2m": (("time", "lat", "lon"), values.astype("float32"))}, {"time": time, "lat": lat, "lon": lon}
+        ).to_netcdf(folder / f"2m_temperature_{year}_5.625deg.nc")
     return root
 
 
 @pytest.fixture
 def words(data_root, tmp_path):
     """A command line of a small model; extra words follow."""
+
     def build(*extra, method="simvp_svq", name="run", epochs=2):
-        return ["-d", "weather_t2m_5_625", "-m", method, "--data_root", str(data_root), "--res_dir", str(tmp_path / "runs"),
-                "--ex_name", name, "--epoch", str(epochs), "--batch_size", "4", "--val_batch_size", "5",
-                "--num_workers", "0", "--accelerator", "cpu", "--lr", "1e-3", "--sched", "cosine", "--drop_path", "0.2",
-                "--cfg_options", "hid_S=4", "hid_T=8", "N_S=2", "N_T=2", "quantizer_kwargs.codebook_size=20", *TIMES, *extra]
+        return [
+            "-d",
+            "weather_t2m_5_625",
+            "-m",
+            method,
+            "--data_root",
+            str(data_root),
+            "--res_dir",
+            str(tmp_path / "runs"),
+            "--ex_name",
+            name,
+            "--epoch",
+            str(epochs),
+            "--batch_size",
+            "4",
+            "--val_batch_size",
+            "5",
+            "--num_workers",
+            "0",
+            "--accelerator",
+            "cpu",
+            "--lr",
+            "1e-3",
+            "--sched",
+            "cosine",
+            "--drop_path",
+            "0.2",
+            "--cfg_options",
+            "hid_S=4",
+            "hid_T=8",
+            "N_S=2",
+            "N_T=2",
+            "quantizer_kwargs.codebook_size=20",
+            *TIMES,
+            *extra,
+        ]
+
     return build
 
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
     """Runs a tool in this process as the command line does; returns the folder of the runs."""
+
     def call(tool, words):
         monkeypatch.setattr(sys, "argv", [f"tools/{tool}.py", *words])
         runpy.run_path(str(ROOT / "tools" / f"{tool}.py"), run_name="__main__")
         return tmp_path / "runs"
+
     return call
 
 
@@ -77,15 +114,36 @@ def weights(path):
 
 def test_a_run_from_the_shell_leaves_everything_that_it_promises(words, tmp_path):
     command = [sys.executable, str(ROOT / "tools" / "train.py"), *words()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT,
-                          env={**os.environ, "OPENSTL_SVQ_HOST": "builtin", "OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=ROOT,
+        env={**os.environ, "OPENSTL_SVQ_HOST": "builtin", "OMP_NUM_THREADS": "1"},
+    )
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "runs" / "run"
-    for expected in ("persistence", "climatology", f"run folder: {folder}", "epoch 2/2", "protocol: strict", "host: builtin"):
+    for expected in (
+        "persistence",
+        "climatology",
+        f"run folder: {folder}",
+        "epoch 2/2",
+        "protocol: strict",
+        "host: builtin",
+    ):
         assert expected in done.stdout + done.stderr
     names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-    assert {"config.py", "metrics.json", "metrics.csv", "forecast.png", "training.png",
-            "checkpoints/best.ckpt", "checkpoints/last.ckpt", "csv/version_0/metrics.csv"} <= names
+    assert {
+        "config.py",
+        "metrics.json",
+        "metrics.csv",
+        "forecast.png",
+        "training.png",
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        "csv/version_0/metrics.csv",
+    } <= names
     assert any(n.startswith("tensorboard/events") for n in names)
     assert load_config(folder / "config.py")["quantizer_kwargs"] == {"codebook_size": 20}
     logged = list(csv.DictReader((folder / "csv/version_0/metrics.csv").open()))
@@ -188,7 +246,7 @@ def test_a_picture_that_cannot_be_drawn_costs_nothing_else(words, run, monkeypat
     def broken(*args, **kwargs):
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr("openstl_svq.experiment.plot_forecast", broken)
+    monkeypatch.setattr("openstl_svq.training.experiment.plot_forecast", broken)
     with pytest.warns(UserWarning, match="forecast.png could not be drawn .RuntimeError: no ink"):
         runs = run("train", words(epochs=1))
     assert (runs / "run" / "training.png").is_file() and "run folder" in capsys.readouterr().out
@@ -241,10 +299,18 @@ def test_nothing_is_overwritten_by_a_second_run(words, run):
     assert load_config(runs / "run-2" / "config.py")["method"] == "simvp"
 
 
-@pytest.mark.parametrize("extra", [("aft_seq_length=15",), ("aft_seq_length=5",), ("protocol='openstl'",),
-                                   ("quant_position='after'", "loss='huber'"), ("opt='adamw'", "clip_grad=0.1"),
-                                   ("precision='bf16-mixed'",)],
-                         ids=lambda e: e[0])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        ("aft_seq_length=15",),
+        ("aft_seq_length=5",),
+        ("protocol='openstl'",),
+        ("quant_position='after'", "loss='huber'"),
+        ("opt='adamw'", "clip_grad=0.1"),
+        ("precision='bf16-mixed'",),
+    ],
+    ids=lambda e: e[0],
+)
 def test_other_settings_run(words, run, extra):
     assert "model" in scores(run("train", words(*extra, epochs=1)) / "run")["scores"]
 
@@ -257,6 +323,7 @@ def test_other_methods_run(words, run, method):
 
 def test_a_loss_that_the_method_does_not_use_is_refused(words, run, monkeypatch):
     """As OpenSTL's recurrent methods, whose models compute their loss."""
+
     def step(self, batch, batch_idx):
         return (self(*batch) - batch[1]).pow(2).mean()
 
@@ -267,9 +334,15 @@ def test_a_loss_that_the_method_does_not_use_is_refused(words, run, monkeypatch)
 
 
 def test_two_processes_train_with_a_moving_codebook(words, tmp_path):
-    extra = words("quantizer='vq'", epochs=1) + ["--strategy", "ddp", "--gpus", "0", "1"]
-    done = subprocess.run([sys.executable, str(ROOT / "tools" / "train.py"), *extra], capture_output=True, text=True,
-                          timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=ROOT)
+    extra = [*words("quantizer='vq'", epochs=1), "--strategy", "ddp", "--gpus", "0", "1"]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "train.py"), *extra],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        cwd=ROOT,
+    )
     assert done.returncode == 0, done.stderr
     state = weights(tmp_path / "runs" / "run" / "checkpoints" / "best.ckpt")
     moved = state["model.quantizer.library._codebook.cluster_size"]
@@ -280,9 +353,19 @@ def test_two_processes_train_with_a_moving_codebook(words, tmp_path):
 
 def test_two_processes_score_as_one(words, run, tmp_path):
     runs = run("train", words(epochs=1))
-    command = [sys.executable, str(ROOT / "tools" / "test.py"), str(runs / "run"), "--strategy", "ddp", "--gpus", "0", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=ROOT)
+    command = [
+        sys.executable,
+        str(ROOT / "tools" / "test.py"),
+        str(runs / "run"),
+        "--strategy",
+        "ddp",
+        "--gpus",
+        "0",
+        "1",
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=ROOT
+    )
     assert done.returncode == 0, done.stderr
     one, two = (scores(folder)["scores"]["model"] for folder in (runs / "run", runs / "run" / "test"))
     for name in ("mse", "mae", "rmse"):
@@ -303,15 +386,18 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_checkpoints(words,
     assert kept["epoch"] == 0 and all(torch.isfinite(v).all() for v in kept["state_dict"].values())
 
 
-@pytest.mark.parametrize("extra, message", [
-    (("--data_root", "/nowhere"), "/nowhere"),
-    (("-c", "configs/gone.py"), "configs/gone.py does not exist"),
-    (("--quantizer", "svk"), "Did you mean 'svq'"),
-    (("--resume",), "nothing to resume"),
-    (("--cfg_options", "test_time=['1990','1991']"), "1990"),
-    (("--cfg_options", "N_S=12"), "divi"),
-    (("--accelerator", "mps" if not torch.backends.mps.is_available() else "gpu"), "--accelerator"),
-])
+@pytest.mark.parametrize(
+    "extra, message",
+    [
+        (("--data_root", "/nowhere"), "/nowhere"),
+        (("-c", "configs/gone.py"), "configs/gone.py does not exist"),
+        (("--quantizer", "svk"), "Did you mean 'svq'"),
+        (("--resume",), "nothing to resume"),
+        (("--cfg_options", "test_time=['1990','1991']"), "1990"),
+        (("--cfg_options", "N_S=12"), "divi"),
+        (("--accelerator", "mps" if not torch.backends.mps.is_available() else "gpu"), "--accelerator"),
+    ],
+)
 def test_bad_input_ends_with_one_message(words, run, extra, message):
     assert message in fails(run, words() + list(extra))
 

@@ -1,11 +1,11 @@
 """Measures what the quantizers cost, and the metrics.
 
-    python tools/benchmark.py quantizer     SVQ's folded form against the reference form
-    python tools/benchmark.py step          a whole training step with SVQ against one without a quantizer
-    python tools/benchmark.py cost          parameters and FLOPs: Table 12, and every other backbone
-    python tools/benchmark.py quantizers    quantizers with one codebook size: Table 13
-    python tools/benchmark.py codebook      FLOPs and time against the size of the codebook: Figure 2
-    python tools/benchmark.py ssim          SSIM of a batch against scikit-image's frame by frame
+python tools/benchmark.py quantizer     SVQ's folded form against the reference form
+python tools/benchmark.py step          a whole training step with SVQ against one without a quantizer
+python tools/benchmark.py cost          parameters and FLOPs: Table 12, and every other backbone
+python tools/benchmark.py quantizers    quantizers with one codebook size: Table 13
+python tools/benchmark.py codebook      FLOPs and time against the size of the codebook: Figure 2
+python tools/benchmark.py ssim          SSIM of a batch against scikit-image's frame by frame
 """
 
 import argparse
@@ -45,8 +45,14 @@ def create_parser() -> argparse.ArgumentParser:
     ssim = command("ssim", "a batch against a loop over frames")
 
     for sub, shape in ((quantizer, (48, 32, 16, 32)), (codebook, (12, 32, 16, 32))):
-        sub.add_argument("--shape", type=_positive, nargs=4, default=shape, metavar=("N", "C", "H", "W"),
-                         help=f"of the latent (default: {' '.join(map(str, shape))})")
+        sub.add_argument(
+            "--shape",
+            type=_positive,
+            nargs=4,
+            default=shape,
+            metavar=("N", "C", "H", "W"),
+            help=f"of the latent (default: {' '.join(map(str, shape))})",
+        )
     for sub, size in ((quantizer, 10_000), (step, 10_000), (quantizers, 1024)):
         sub.add_argument("--codebook_size", type=_positive, default=size, help=f"(default: {size})")
     for sub in (quantizer, step):
@@ -55,12 +61,19 @@ def create_parser() -> argparse.ArgumentParser:
         sub.add_argument("--rounds", type=_positive, default=rounds, help=f"(default: {rounds})")
     ssim.add_argument("--batch_size", "-b", type=_positive, default=64, help="frames (default: 64)")
     cost.add_argument("--dataname", "-d", nargs="+", default=None, help="only these datasets")
-    codebook.add_argument("--sizes", type=_positive, nargs="+", default=[2**k for k in range(6, 15)],
-                          help="of the codebook (default: 64 ... 16384)")
-    codebook.add_argument("--time_limit", type=_above_zero, default=60.0, metavar="SECONDS",
-                          help="for one size (default: 60)")
-    codebook.add_argument("--memory_limit", type=_above_zero, default=None, metavar="GIB",
-                          help="(default: 80 %% of what is free)")
+    codebook.add_argument(
+        "--sizes",
+        type=_positive,
+        nargs="+",
+        default=[2**k for k in range(6, 15)],
+        help="of the codebook (default: 64 ... 16384)",
+    )
+    codebook.add_argument(
+        "--time_limit", type=_above_zero, default=60.0, metavar="SECONDS", help="for one size (default: 60)"
+    )
+    codebook.add_argument(
+        "--memory_limit", type=_above_zero, default=None, metavar="GIB", help="(default: 80 %% of what is free)"
+    )
     return parser
 
 
@@ -79,11 +92,14 @@ def _above_zero(text: str) -> float:
 
 
 def measure(args):
-    from openstl_svq.analysis import benchmarks
+    from openstl_svq.benchmarks import benchmarks
     from openstl_svq.naming import choose
 
-    backbone = {key: getattr(args, key) for key in ("in_shape", "hid_S", "hid_T", "N_S", "N_T", "model_type")
-                if getattr(args, key, None) is not None}
+    backbone = {
+        key: getattr(args, key)
+        for key in ("in_shape", "hid_S", "hid_T", "N_S", "N_T", "model_type")
+        if getattr(args, key, None) is not None
+    }
     common = {"device": args.device, "progress": show_progress}
     batch = {"batch_size": args.batch_size} if getattr(args, "batch_size", None) else {}
     if args.command == "cost":
@@ -93,11 +109,18 @@ def measure(args):
     if args.command == "quantizer":
         return benchmarks.quantizer_table(tuple(args.shape), args.codebook_size, args.hidden_dim, args.rounds, **common)
     if args.command == "step":
-        return benchmarks.step_table(backbone, codebook_size=args.codebook_size, hidden_dim=args.hidden_dim,
-                                     rounds=args.rounds, **batch, **common)
+        return benchmarks.step_table(
+            backbone,
+            codebook_size=args.codebook_size,
+            hidden_dim=args.hidden_dim,
+            rounds=args.rounds,
+            **batch,
+            **common,
+        )
     if args.command == "quantizers":
-        return benchmarks.quantizers_table(backbone, codebook_size=args.codebook_size, rounds=args.rounds, **batch,
-                                           **common)
+        return benchmarks.quantizers_table(
+            backbone, codebook_size=args.codebook_size, rounds=args.rounds, **batch, **common
+        )
     if args.command == "ssim":
         return benchmarks.ssim_table(rounds=args.rounds, **batch, **common)
     limit = None if args.memory_limit is None else int(args.memory_limit * 2**30)
@@ -114,14 +137,15 @@ def main():
 
     import torch
 
-    from openstl_svq.analysis.tables import provenance
+    from openstl_svq.benchmarks.tables import provenance
     from openstl_svq.files import replacing
 
     if args.threads:
         torch.set_num_threads(args.threads)
     if torch.device(args.device).type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"--device {args.device}, but torch sees no GPU. Use --device cpu, or install a torch with "
-                         "CUDA.")
+        raise ValueError(
+            f"--device {args.device}, but torch sees no GPU. Use --device cpu, or install a torch with CUDA."
+        )
     table = measure(args)
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)

@@ -19,8 +19,11 @@ def create_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("input", help="checkpoint to convert")
     parser.add_argument("output", help="file to write")
-    parser.add_argument("--trust", action="store_true",
-                        help="also read a pickle that can run any code: only for a file from somebody you trust")
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="also read a pickle that can run any code: only for a file from somebody you trust",
+    )
     return parser
 
 

@@ -20,8 +20,9 @@ AXES = ("model_type", "quantizer", "quant_position", "codebook_size", "seed")
 
 
 def create_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                     allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     grid = parser.add_argument_group("the grid: every combination of these is a run")
     grid.add_argument("--config_file", "-c", nargs="+", default=[], metavar="FILE", help="configuration files")
     grid.add_argument("--model_type", nargs="+", default=[], metavar="NAME", help="translators")
@@ -29,15 +30,25 @@ def create_parser() -> argparse.ArgumentParser:
     grid.add_argument("--quant_position", nargs="+", default=[], metavar="NAME", help="before, after, none")
     grid.add_argument("--codebook_size", nargs="+", default=[], type=int, metavar="N")
     grid.add_argument("--seed", nargs="+", default=[], type=int, metavar="N")
-    grid.add_argument("--grid", nargs="+", default=[], metavar="KEY=VALUE,...",
-                      help="any configuration key, as in lr=1e-3,5e-3 quantizer_kwargs.init=sparse,orthogonal")
+    grid.add_argument(
+        "--grid",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE,...",
+        help="any configuration key, as in lr=1e-3,5e-3 quantizer_kwargs.init=sparse,orthogonal",
+    )
     run = parser.add_argument_group("the sweep")
     run.add_argument("--res_dir", default="work_dirs", help="folder of all runs (default: work_dirs)")
     run.add_argument("--ex_name", "-ex", default="sweep", help="name of the sweep: its folder is RES_DIR/EX_NAME")
     run.add_argument("--epoch", "-e", type=int, default=None, help="of every run")
     run.add_argument("--cfg_options", nargs="+", default=[], metavar="KEY=VALUE", help="of every run")
-    run.add_argument("--baseline", nargs="+", default=[], metavar="AXIS=VALUE",
-                     help="what the others are compared with, as in quantizer=none or config_file=SimVP_gSTA")
+    run.add_argument(
+        "--baseline",
+        nargs="+",
+        default=[],
+        metavar="AXIS=VALUE",
+        help="what the others are compared with, as in quantizer=none or config_file=SimVP_gSTA",
+    )
     run.add_argument("--metrics", nargs="+", default=None, help="of the table (default: mse, mae, ssim, psnr, lpips)")
     run.add_argument("--dry_run", action="store_true", help="print the plan and stop")
     return parser

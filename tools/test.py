@@ -11,7 +11,8 @@ from openstl_svq import cli
 
 
 def main():
-    from openstl_svq import config, experiment
+    from openstl_svq import config
+    from openstl_svq.training import experiment
 
     words = cli.words()
     if words and not words[0].startswith("-"):

@@ -1,13 +1,14 @@
 """Trains a method and tests its best weights.
 
-    python tools/train.py -d weather_sample -m simvp_svq -c configs/weather_sample/SimVP_SVQ_gSTA.py
+python tools/train.py -d weather_sample -m simvp_svq -c configs/weather_sample/SimVP_SVQ_gSTA.py
 """
 
 from openstl_svq import cli
 
 
 def main():
-    from openstl_svq import checkpoint, config, experiment
+    from openstl_svq import config
+    from openstl_svq.training import checkpoint, experiment
 
     args = config.resolve()
     if args.test:

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from ..files import replacing
-from .netcdf import VARIABLES, WEATHERBENCH_GRID, write_file
+from .formats.netcdf import VARIABLES, WEATHERBENCH_GRID, write_file
 
 PIECE_DAYS = 5
 _LAYERS, _TRUNCATION, _TIME_STEP = 8, 21, 30.0
@@ -42,8 +42,20 @@ _SOURCES = {
 _VECTORS = {"u10", "v10", "u", "v"}
 
 
-def generate(folder, variables, *, months, start_year=2001, hours=6, levels=(150, 500, 850, 1000), seed=0,
-             spin_up_days=90, precision=None, command="", progress=True) -> list[Path]:
+def generate(
+    folder,
+    variables,
+    *,
+    months,
+    start_year=2001,
+    hours=6,
+    levels=(150, 500, 850, 1000),
+    seed=0,
+    spin_up_days=90,
+    precision=None,
+    command="",
+    progress=True,
+) -> list[Path]:
     """Runs the model and writes ``<folder>/<variable folder>/<variable folder>_<year>_5.625deg.nc`` for each variable.
 
     Args:
@@ -75,8 +87,14 @@ def generate(folder, variables, *, months, start_year=2001, hours=6, levels=(150
         raise ValueError(f"the series must have a month or more, got {months}.")
     folder = Path(folder)
     work = folder / ".gcm"
-    settings = {"variables": sorted(variables), "start_year": start_year, "hours": hours,
-                "levels": [float(p) for p in levels], "seed": seed, "spin_up_days": spin_up_days}
+    settings = {
+        "variables": sorted(variables),
+        "start_year": start_year,
+        "hours": hours,
+        "levels": [float(p) for p in levels],
+        "seed": seed,
+        "spin_up_days": spin_up_days,
+    }
     files = _files(folder, variables, np.datetime64(f"{start_year}", "M"), months)
     _claim(work, settings, files)
     if _unwritten(work, files)[1]:
@@ -85,8 +103,14 @@ def generate(folder, variables, *, months, start_year=2001, hours=6, levels=(150
         days = (files[-1].end - files[0].begin).astype("timedelta64[D]").astype(int)
         total = -(-days // PIECE_DAYS) + run.spin_up_pieces
         from tqdm import tqdm
-        with tqdm(total=total, initial=min(run.done, total), unit="piece", desc=f"model, {PIECE_DAYS} days a piece",
-                  disable=not progress) as bar:
+
+        with tqdm(
+            total=total,
+            initial=min(run.done, total),
+            unit="piece",
+            desc=f"model, {PIECE_DAYS} days a piece",
+            disable=not progress,
+        ) as bar:
             _write_finished(work, files, attributes, hours, precision)
             while run.done < total:
                 run.advance()
@@ -131,20 +155,28 @@ class _Run:
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
                 f"the general circulation model needs {error.name}, which is not installed: "
-                'pip install "openstl_svq[gcm]" (Python 3.11 or newer), or take --source synthetic.') from error
+                'pip install "openstl_svq[gcm]" (Python 3.11 or newer), or take --source synthetic.'
+            ) from error
         self.work, self.settings, self.version, self._checkpoint = work, settings, jcm.__version__, checkpoint
         self.spin_up_pieces = -(-settings["spin_up_days"] // PIECE_DAYS)
         coords = get_speedy_coords(layers=_LAYERS, spectral_truncation=_TRUNCATION)
-        with (tempfile.TemporaryDirectory() as boundary, contextlib.redirect_stdout(io.StringIO()),
-              warnings.catch_warnings()):
+        with (
+            tempfile.TemporaryDirectory() as boundary,
+            contextlib.redirect_stdout(io.StringIO()),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore", FutureWarning)  # of xarray, about jcm's calls
             interpolate(coords.horizontal, boundary)
             terrain = TerrainData.from_file(f"{boundary}/terrain_t{_TRUNCATION}.nc", coords)
-            self.forcing = ForcingData.from_file(f"{boundary}/forcing_t{_TRUNCATION}.nc", coords=coords,
-                                                 align_mode="wrap_year")
+            self.forcing = ForcingData.from_file(
+                f"{boundary}/forcing_t{_TRUNCATION}.nc", coords=coords, align_mode="wrap_year"
+            )
         # A piece's first field is one interval after its start; so the first of all lies at 1 January 00:00.
-        clock = (np.datetime64(f"{settings['start_year']}", "h") - np.timedelta64(settings["hours"], "h")
-                 - np.timedelta64(24 * PIECE_DAYS * self.spin_up_pieces, "h"))
+        clock = (
+            np.datetime64(f"{settings['start_year']}", "h")
+            - np.timedelta64(settings["hours"], "h")
+            - np.timedelta64(24 * PIECE_DAYS * self.spin_up_pieces, "h")
+        )
         self.model = jcm.Model(coords=coords, terrain=terrain, time_step=_TIME_STEP, start_time=str(clock))
         self.model.bootstrap_state(self.model.initial_state(random_seed=settings["seed"]))
         self.state = work / "state.msgpack"
@@ -153,8 +185,9 @@ class _Run:
 
     def advance(self):
         """One more piece: its fields first, then the state, so that a state never outruns its fields."""
-        predictions = self.model.resume(forcing=self.forcing, save_interval=f"{self.settings['hours']} hours",
-                                        total_time=PIECE_DAYS)
+        predictions = self.model.resume(
+            forcing=self.forcing, save_interval=f"{self.settings['hours']} hours", total_time=PIECE_DAYS
+        )
         if self.done >= self.spin_up_pieces:
             fields = self._fields(predictions.to_xarray())
             path = self.work / f"piece_{fields['time'][0]}_{fields['time'][-1]}.npz"
@@ -172,8 +205,10 @@ class _Run:
             source, factor = _SOURCES[name]
             values = factor * np.swapaxes(data[source].values, -1, -2)  # (T, [L,] lat, lon)
             if not np.isfinite(values).all():
-                raise FloatingPointError(f"the model gave values of {source} that are not finite near "
-                                         f"{fields['time'][0]}: take another --seed.")
+                raise FloatingPointError(
+                    f"the model gave values of {source} that are not finite near "
+                    f"{fields['time'][0]}: take another --seed."
+                )
             if VARIABLES[name].levels:
                 values = to_pressure(values, data["level"].values, pressure, self.settings["levels"])
             fields[name] = to_latitudes(values, latitudes, vector=name in _VECTORS).astype(np.float32)
@@ -182,11 +217,11 @@ class _Run:
     def provenance(self) -> dict:
         return {
             "source": f"jcm {self.version}, a general circulation model with SPEEDY physics: a model's weather, "
-                      "not observations and not a reanalysis",
+            "not observations and not a reanalysis",
             "resolution": f"T{_TRUNCATION}, {_LAYERS} sigma levels, {_TIME_STEP:g}-minute steps; latitudes "
-                          "interpolated linearly from the Gaussian grid to WeatherBench's",
+            "interpolated linearly from the Gaussian grid to WeatherBench's",
             "forcing": "SPEEDY's monthly climatology of sea surface temperature, sea ice, soil and snow as packaged "
-                       "with jcm, repeated every year; no diurnal cycle",
+            "with jcm, repeated every year; no diurnal cycle",
             "spin_up": f"{self.spin_up_pieces * PIECE_DAYS} days from a perturbed isothermal rest state",
             "seed": self.settings["seed"],
             "license": "made with jcm (Apache-2.0)",
@@ -245,13 +280,16 @@ def _claim(work, settings, files):
         found = json.loads(mark.read_text())
         if found != settings:
             differ = {k: (found.get(k), v) for k, v in settings.items() if found.get(k) != v}
-            raise ValueError(f"{work} holds a run with other settings (there, here): {differ}. "
-                             "Give the same settings to continue it, choose another --out, or delete that folder.")
+            raise ValueError(
+                f"{work} holds a run with other settings (there, here): {differ}. "
+                "Give the same settings to continue it, choose another --out, or delete that folder."
+            )
         return
     foreign = [str(file.path) for file in files if file.path.exists()]
     if foreign:
-        raise ValueError(f"{foreign[0]} exists and is not of a run that can be continued: choose another --out, or "
-                         "move it.")
+        raise ValueError(
+            f"{foreign[0]} exists and is not of a run that can be continued: choose another --out, or move it."
+        )
     work.mkdir(parents=True, exist_ok=True)
     _save(mark, settings)
 
@@ -270,8 +308,10 @@ def _unwritten(work, files):
 
 def _write_finished(work, files, attributes, hours, precision):
     """Writes the files whose pieces are all there, and drops the pieces that no later file needs."""
-    spans = {path: tuple(np.datetime64(time, "h") for time in path.stem.split("_")[1:])
-             for path in sorted(work.glob("piece_*.npz"))}
+    spans = {
+        path: tuple(np.datetime64(time, "h") for time in path.stem.split("_")[1:])
+        for path in sorted(work.glob("piece_*.npz"))
+    }
     if not spans:
         return
     covered = max(last for _, last in spans.values()) + np.timedelta64(hours, "h")
@@ -287,8 +327,15 @@ def _write_finished(work, files, attributes, hours, precision):
                     times.append(piece["time"][inside])
                     values.append(piece[file.variable][inside])
                     levels = piece["levels"] if VARIABLES[file.variable].levels else None
-        write_file(file.path, file.variable, np.concatenate(times), np.concatenate(values), levels=levels,
-                   attributes=attributes, precision=precision)
+        write_file(
+            file.path,
+            file.variable,
+            np.concatenate(times),
+            np.concatenate(values),
+            levels=levels,
+            attributes=attributes,
+            precision=precision,
+        )
         written[file.path.name] = str(file.end)
         _save(work / "written.json", written)
     # Pieces of a year that ends early are kept: it may be continued later.

@@ -6,12 +6,20 @@ SAMPLE_MONTHS = 27  # model time from January 2001 on
 SAMPLE_PRECISION = 0.125  # K, a step of the stored numbers; what makes 27 months fit in 4 MB
 
 
-
 def _entry(steps: int, **more) -> dict:
     """A year to learn from, with each season once; three months to choose the best weights; another year to score."""
-    return {"in_shape": [steps, 1, 32, 64], "pre_seq_length": steps, "aft_seq_length": steps, "total_length": 2 * steps,
-            "data_name": "t2m", "train_time": ["2001", "2001"], "val_time": ["2002-01", "2002-03"],
-            "test_time": ["2002-04", "2003-03"], "metrics": ["mse", "rmse", "mae"], **more}
+    return {
+        "in_shape": [steps, 1, 32, 64],
+        "pre_seq_length": steps,
+        "aft_seq_length": steps,
+        "total_length": 2 * steps,
+        "data_name": "t2m",
+        "train_time": ["2001", "2001"],
+        "val_time": ["2002-01", "2002-03"],
+        "test_time": ["2002-04", "2003-03"],
+        "metrics": ["mse", "rmse", "mae"],
+        **more,
+    }
 
 
 SAMPLE_DATASETS = {

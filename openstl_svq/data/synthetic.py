@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .netcdf import VARIABLES, WEATHERBENCH_GRID, write_file
+from .formats.netcdf import VARIABLES, WEATHERBENCH_GRID, write_file
 
 # mean, gradient from equator to pole, amplitude of the seasons, amplitude of the waves, lowest and highest value
 _CLIMATE = {
@@ -43,13 +43,21 @@ def weather(folder, variables, spans, *, hours=1, levels=(150, 500, 850, 1000), 
         for year, days in spans.items():
             start = np.datetime64(f"{year}", "h")
             times = start + np.arange(0, 24 * days, hours).astype("timedelta64[h]")
-            values = np.stack([_waves(name, level, times, seed)
-                               for level in (levels if VARIABLES[name].levels else [None])], axis=1)  # (T, L, H, W)
+            values = np.stack(
+                [_waves(name, level, times, seed) for level in (levels if VARIABLES[name].levels else [None])], axis=1
+            )  # (T, L, H, W)
             kind = VARIABLES[name].folder
             paths.append(Path(folder) / kind / f"{kind}_{year}_5.625deg.nc")
             on = {"levels": levels} if VARIABLES[name].levels else {}
-            write_file(paths[-1], name, times, values if on else values[:, 0], attributes=attributes,
-                       precision=10 * VARIABLES[name].packing[0], **on)
+            write_file(
+                paths[-1],
+                name,
+                times,
+                values if on else values[:, 0],
+                attributes=attributes,
+                precision=10 * VARIABLES[name].packing[0],
+                **on,
+            )
     return paths
 
 
@@ -62,7 +70,7 @@ def _waves(name, level, times, seed) -> np.ndarray:
     zonal = mean + gradient * np.sin(lat) ** 2 - season * np.sin(lat) * np.cos(2 * np.pi * hour / 8766)  # (T, H)
     field = np.repeat(zonal[:, :, None], len(lon), axis=2)
     for number in range(1, 7):
-        shape = np.exp(-((np.abs(lat) - rng.uniform(0.3, 1.1)) / 0.4) ** 2) * np.sign(rng.uniform(-1, 1, lat.shape))
+        shape = np.exp(-(((np.abs(lat) - rng.uniform(0.3, 1.1)) / 0.4) ** 2)) * np.sign(rng.uniform(-1, 1, lat.shape))
         shape = np.convolve(shape, np.ones(5) / 5, mode="same")
         angle = number * lon[None] - 2 * np.pi * hour / rng.uniform(60, 200) + rng.uniform(0, 2 * np.pi)  # (T, W)
         field += amplitude * rng.uniform(0.5, 1) * shape[None, :, None] * np.cos(angle)[:, None, :]
@@ -85,8 +93,9 @@ def taxibj(root, *, windows=(60, 12), steps=(4, 4), seed=0) -> list[Path]:
     series = place * (1 + np.sin(2 * np.pi * (hour + rng.uniform(0, 4, (2, 32, 32))) / 12)) - 1
     series = np.clip(series + 0.01 * rng.standard_normal(series.shape), -1, 1).astype(np.float32)
     at = np.arange(windows[0]), windows[0] + length + np.arange(windows[1])
-    (x_train, y_train), (x_test, y_test) = (np.split(series[first[:, None] + np.arange(length)], [steps[0]], axis=1)
-                                            for first in at)
+    (x_train, y_train), (x_test, y_test) = (
+        np.split(series[first[:, None] + np.arange(length)], [steps[0]], axis=1) for first in at
+    )
     path = Path(root) / "taxibj" / "dataset.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, X_train=x_train, Y_train=y_train, X_test=x_test, Y_test=y_test)
@@ -154,12 +163,13 @@ def kitticaltech(root, *, videos=(6, 2), frames=24, length=11, seed=0) -> list[P
 
 
 def _blob(size, at, width):
-    y, x = np.mgrid[:size[0], :size[1]]
-    return np.exp(-((y - at[0]) / width[0]) ** 2 - ((x - at[1]) / width[1]) ** 2)
+    y, x = np.mgrid[: size[0], : size[1]]
+    return np.exp(-(((y - at[0]) / width[0]) ** 2) - ((x - at[1]) / width[1]) ** 2)
 
 
 def _jpeg(path, image) -> Path:
     from PIL import Image
+
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(path, quality=90)
     return path

@@ -15,8 +15,19 @@ from ..naming import choose
 from . import openstl as _openstl
 from .builtin.utils import load_config
 
-NAMES = ("BaseExperiment", "Base_method", "SimVP", "TAU", "SimVP_Model", "method_maps", "dataset_parameters", "load_data",
-         "BaseDataModule", "create_parser", "get_optim_scheduler", "metric")
+NAMES = (
+    "BaseExperiment",
+    "Base_method",
+    "SimVP",
+    "TAU",
+    "SimVP_Model",
+    "method_maps",
+    "dataset_parameters",
+    "load_data",
+    "create_parser",
+    "get_optim_scheduler",
+    "metric",
+)
 INSTALL = _openstl.INSTALL
 
 __all__ = [*NAMES, "HostDescription", "describe", "example_input", "load_config", "method_keys"]
@@ -44,14 +55,17 @@ def _choose() -> tuple[HostDescription, object]:
             return HostDescription("openstl", found.version, found.path, reason), _openstl.load()
         why = "OpenSTL is not installed" if found is None else found.reason
         if wanted == "openstl":
-            raise ImportError(f"OPENSTL_SVQ_HOST=openstl, but {why}. Install the real OpenSTL with\n    {INSTALL}\n"
-                              "or unset OPENSTL_SVQ_HOST to run on the built-in host.")
+            raise ImportError(
+                f"OPENSTL_SVQ_HOST=openstl, but {why}. Install the real OpenSTL with\n    {INSTALL}\n"
+                "or unset OPENSTL_SVQ_HOST to run on the built-in host."
+            )
         if found is not None:
             warnings.warn(f"{why}; the built-in host runs. For the real OpenSTL: {INSTALL}", stacklevel=2)
     else:
         why = "OPENSTL_SVQ_HOST=builtin"
 
     from .builtin import provide
+
     return HostDescription("builtin", __version__, os.path.dirname(provide.__file__), why), provide
 
 

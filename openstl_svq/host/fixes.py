@@ -5,7 +5,7 @@ needs it, and the repair. The tests look at OpenSTL and the packages as they are
 OpenSTL mends the defect; then its entry can be deleted. No file of OpenSTL is touched: objects that it looks up by name
 are replaced in memory.
 
-Two defects are not here, because :class:`openstl_svq.experiment.Experiment` replaces the code that has them in both
+Two defects are not here, because :class:`openstl_svq.training.experiment.Experiment` replaces the code that has them in both
 hosts: ``test()`` scores the last weights and cannot read its own checkpoints, and ``Trainer(accelerator='gpu')`` is
 hard-coded.
 """
@@ -72,8 +72,9 @@ _RENAMED_OPTIMIZERS = (("nadam", "Nadam", "NAdamLegacy"), ("radam", "RAdam", "RA
 
 
 def _optimizers_needed():
-    return any(not hasattr(importlib.import_module(f"timm.optim.{module}"), old)
-               for module, old, _ in _RENAMED_OPTIMIZERS)
+    return any(
+        not hasattr(importlib.import_module(f"timm.optim.{module}"), old) for module, old, _ in _RENAMED_OPTIMIZERS
+    )
 
 
 def _optimizers_apply():
@@ -108,8 +109,10 @@ def _swin_needed():
 
 
 def _swin_apply():
-    for modules, block in ((_openstl("modules.simvp_modules"), "SwinSubBlock"),
-                           (_openstl("modules.swinlstm_modules"), "STB")):
+    for modules, block in (
+        (_openstl("modules.simvp_modules"), "SwinSubBlock"),
+        (_openstl("modules.swinlstm_modules"), "STB"),
+    ):
         getattr(modules, block).__bases__ = (_swin_block(modules.SwinTransformerBlock),)
         modules.window_partition = _with_pair(modules.window_partition)
         modules.window_reverse = _with_pair(modules.window_reverse)
@@ -122,8 +125,9 @@ def _swin_block(block):
         def __init__(self, dim, input_resolution, *, window_size=7, shift_size=0, drop=0.0, **kwargs):
             if min(input_resolution) <= window_size:  # now decided per axis; then for both
                 window_size, shift_size = min(input_resolution), 0
-            super().__init__(dim, input_resolution, window_size=window_size, shift_size=shift_size, proj_drop=drop,
-                             **kwargs)
+            super().__init__(
+                dim, input_resolution, window_size=window_size, shift_size=shift_size, proj_drop=drop, **kwargs
+            )
             self.window_size, self.shift_size = window_size, shift_size
             self.drop_path = self.drop_path1
             del self.drop_path1, self.drop_path2
@@ -133,9 +137,11 @@ def _swin_block(block):
 
 def _with_pair(function):
     """timm's function of windows with an integer allowed as their size."""
+
     @functools.wraps(function)
     def with_pair(x, window_size, *args, **kwargs):
         return function(x, to_2tuple(window_size), *args, **kwargs)
+
     return with_pair
 
 
@@ -155,7 +161,7 @@ def _patch_merging_apply():
 
         def forward(self, x):
             x = x.unflatten(1, self.input_resolution)  # (B, H*W, C) -> (B, H, W, C)
-            return super().forward(x).flatten(1, 2)    # (B, H/2*W/2, 2C)
+            return super().forward(x).flatten(1, 2)  # (B, H/2*W/2, 2C)
 
     modules.PatchMerging = PatchMerging
 
@@ -209,8 +215,9 @@ def _e3dlstm_apply():
 
 
 def _phydnet_needed():
-    return (_reads(_openstl("methods.phydnet").PhyDNet.forward, "module")
-            and not hasattr(_openstl("models.phydnet_model").PhyDNet_Model, "module"))
+    return _reads(_openstl("methods.phydnet").PhyDNet.forward, "module") and not hasattr(
+        _openstl("models.phydnet_model").PhyDNet_Model, "module"
+    )
 
 
 def _phydnet_apply():
@@ -219,7 +226,8 @@ def _phydnet_apply():
 
 def _device_needed():
     return _reads(_openstl("utils.predrnn_utils").schedule_sampling, "device") and not hasattr(
-        _openstl("methods.predrnn").PredRNN.training_step, "__wrapped__")
+        _openstl("methods.predrnn").PredRNN.training_step, "__wrapped__"
+    )
 
 
 def _device_apply():
@@ -234,12 +242,14 @@ def _with_own_device(training_step):
     def on_own_device(self, batch, batch_idx):
         self.hparams.device = self.device.type
         return training_step(self, batch, batch_idx)
+
     return on_own_device
 
 
 def _mim_needed():
-    return (_reads(_openstl("modules.mim_modules").MIMBlock.forward, "convlstm_c")
-            and not hasattr(_openstl("models.mim_model").MIM_Model.forward, "__wrapped__"))
+    return _reads(_openstl("modules.mim_modules").MIMBlock.forward, "convlstm_c") and not hasattr(
+        _openstl("models.mim_model").MIM_Model.forward, "__wrapped__"
+    )
 
 
 def _mim_apply():
@@ -289,18 +299,24 @@ def _loader_apply():
 
     @functools.wraps(original)
     def create_loader(dataset, batch_size, *args, num_workers=1, persistent_workers=True, pin_memory=False, **kwargs):
-        return original(dataset, batch_size, *args, num_workers=num_workers,
-                        persistent_workers=persistent_workers and num_workers > 0,
-                        pin_memory=pin_memory and torch.cuda.is_available(),  # torch warns of it without a GPU
-                        **kwargs)
+        return original(
+            dataset,
+            batch_size,
+            *args,
+            num_workers=num_workers,
+            persistent_workers=persistent_workers and num_workers > 0,
+            pin_memory=pin_memory and torch.cuda.is_available(),  # torch warns of it without a GPU
+            **kwargs,
+        )
 
     _replace("datasets", original, create_loader)
 
 
 def _weather_double_needed():
     WeatherBenchDataset = _openstl("datasets.dataloader_weather").WeatherBenchDataset
-    return (not hasattr(WeatherBenchDataset.__init__, "__wrapped__")
-            and not _reads(WeatherBenchDataset.__getitem__, "float"))
+    return not hasattr(WeatherBenchDataset.__init__, "__wrapped__") and not _reads(
+        WeatherBenchDataset.__getitem__, "float"
+    )
 
 
 def _weather_double_apply():
@@ -365,8 +381,10 @@ def read_hickle(path, otherwise: Callable | None = None):
         entries = list(file)
     if value is None:
         if otherwise is None:
-            raise ValueError(f"{path} does not hold one array or list of strings; it has the entries {entries}. "
-                             "Install hickle, or use the kitticaltech_npy files instead.")
+            raise ValueError(
+                f"{path} does not hold one array or list of strings; it has the entries {entries}. "
+                "Install hickle, or use the kitticaltech_npy files instead."
+            )
         return otherwise(path)
     if value.dtype.kind in "SO":
         return [v.decode() if isinstance(v, bytes) else v for v in value]
@@ -453,58 +471,97 @@ def _replace(package: str, original, replacement):
 
 
 FIXES = (
-    Fix("optimizer_names",
-        "import: timm >= 1.0.12 renamed Nadam and RAdam",
-        _optimizers_needed, _optimizers_apply),
-    Fix("vit_block",
-        "translator vit: timm 0.9 renamed the argument `drop`",
-        _vit_needed, _vit_apply),
-    Fix("swin_block",
+    Fix("optimizer_names", "import: timm >= 1.0.12 renamed Nadam and RAdam", _optimizers_needed, _optimizers_apply),
+    Fix("vit_block", "translator vit: timm 0.9 renamed the argument `drop`", _vit_needed, _vit_apply),
+    Fix(
+        "swin_block",
         "translator swin, methods swinlstm_*: timm 0.9 renamed `drop`, doubled `drop_path`, paired window and shift",
-        _swin_needed, _swin_apply),
-    Fix("patch_merging",
+        _swin_needed,
+        _swin_apply,
+    ),
+    Fix(
+        "patch_merging",
         "method swinlstm_d: timm 0.9 dropped the fixed resolution of PatchMerging",
-        _patch_merging_needed, _patch_merging_apply),
-    Fix("lr_scheduler_step",
+        _patch_merging_needed,
+        _patch_merging_apply,
+    ),
+    Fix(
+        "lr_scheduler_step",
         "schedules cosine, tanh, step, multistep: Lightning >= 2 refuses timm's schedulers",
-        _scheduler_needed, _scheduler_apply),
-    Fix("weather_mv",
+        _scheduler_needed,
+        _scheduler_apply,
+    ),
+    Fix(
+        "weather_mv",
         "datasets weather_mv_*: an attribute is read from a dictionary",
-        _weather_mv_needed, _weather_mv_apply),
-    Fix("e3dlstm_args",
+        _weather_mv_needed,
+        _weather_mv_apply,
+    ),
+    Fix(
+        "e3dlstm_args",
         "method e3dlstm: reads self.args, which the Lightning branch no longer sets",
-        _e3dlstm_needed, _e3dlstm_apply),
-    Fix("phydnet_ddp",
+        _e3dlstm_needed,
+        _e3dlstm_apply,
+    ),
+    Fix(
+        "phydnet_ddp",
         "method phydnet with --dist: unwraps a model that Lightning does not wrap",
-        _phydnet_needed, _phydnet_apply),
-    Fix("mim_state",
+        _phydnet_needed,
+        _phydnet_apply,
+    ),
+    Fix(
+        "mim_state",
         "method mim: a batch starts from the state of the one before: forecasts depend on it, a smaller batch fails",
-        _mim_needed, _mim_apply),
-    Fix("device",
+        _mim_needed,
+        _mim_apply,
+    ),
+    Fix(
+        "device",
         "methods phydnet, mau, PredRNN family: tensors go to the configured device (by default cuda), not Lightning's",
-        _device_needed, _device_apply),
-    Fix("sampling_resume",
+        _device_needed,
+        _device_apply,
+    ),
+    Fix(
+        "sampling_resume",
         "PredRNN family: the state of scheduled sampling is in no checkpoint, so a resumed run differs",
-        _sampling_needed, _sampling_apply),
-    Fix("loader_without_workers",
+        _sampling_needed,
+        _sampling_apply,
+    ),
+    Fix(
+        "loader_without_workers",
         "--num_workers 0: persistent workers are always asked for",
-        _loader_needed, _loader_apply),
-    Fix("weather_double",
+        _loader_needed,
+        _loader_apply,
+    ),
+    Fix(
+        "weather_double",
         "datasets weather_*: files of packed integers or doubles become doubles, which no model takes",
-        _weather_double_needed, _weather_double_apply),
-    Fix("human_targets",
+        _weather_double_needed,
+        _weather_double_apply,
+    ),
+    Fix(
+        "human_targets",
         "dataset human: targets start at aft_seq_length, right only if input and output are equally long",
-        _human_needed, _human_apply),
-    Fix("hickle",
-        "dataset kitticaltech: hickle >= 4 cannot read KITTI's .hkl files",
-        _hickle_needed, _hickle_apply),
-    Fix("ssim",
+        _human_needed,
+        _human_apply,
+    ),
+    Fix("hickle", "dataset kitticaltech: hickle >= 4 cannot read KITTI's .hkl files", _hickle_needed, _hickle_apply),
+    Fix(
+        "ssim",
         "metric ssim: scikit-image >= 0.20 has no `multichannel`; without lpips it is switched off",
-        _ssim_needed, _ssim_apply),
-    Fix("parser",
+        _ssim_needed,
+        _ssim_apply,
+    ),
+    Fix(
+        "parser",
         "command line: a fixed list of methods and datasets; `--filter_bias_and_bn False` is true",
-        _parser_needed, _parser_apply),
-    Fix("parser_defaults",
+        _parser_needed,
+        _parser_apply,
+    ),
+    Fix(
+        "parser_defaults",
         "command line: epoch, lr, sched and model_type have no default until the scripts have read a file",
-        _defaults_needed, _defaults_apply),
+        _defaults_needed,
+        _defaults_apply,
+    ),
 )

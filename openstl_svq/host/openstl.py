@@ -49,17 +49,26 @@ def find() -> OpenSTLInfo | None:
     folder = next((f for f in folders if (f / "methods" / "__init__.py").is_file()), None)
     if folder is None:
         version = _distribution_version() or "of unknown version"
-        return OpenSTLInfo("mesh", version, str(spec.origin),
-                           f"the installed package openstl ({version}) is a 3D-mesh library, not OpenSTL")
+        return OpenSTLInfo(
+            "mesh",
+            version,
+            str(spec.origin),
+            f"the installed package openstl ({version}) is a 3D-mesh library, not OpenSTL",
+        )
     version = _version(folder)
     if int(version.partition(".")[0]) < 1:
-        return OpenSTLInfo("broken", version, str(folder),
-                           f"OpenSTL {version} in {folder} is older than its branch OpenSTL-Lightning, which is needed")
+        return OpenSTLInfo(
+            "broken",
+            version,
+            str(folder),
+            f"OpenSTL {version} in {folder} is older than its branch OpenSTL-Lightning, which is needed",
+        )
     try:
         _import()
     except Exception as error:  # importing OpenSTL runs a dozen packages, which may fail in any way
-        return OpenSTLInfo("broken", version, str(folder),
-                           f"OpenSTL {version} in {folder} cannot be imported: {_why(error)}")
+        return OpenSTLInfo(
+            "broken", version, str(folder), f"OpenSTL {version} in {folder} cannot be imported: {_why(error)}"
+        )
     commit = _commit()
     return OpenSTLInfo("real", f"{version} ({commit[:7]})" if commit else version, str(folder))
 
@@ -73,7 +82,7 @@ def load() -> SimpleNamespace:
     _import()
     from openstl.api import BaseExperiment
     from openstl.core import get_optim_scheduler, metric
-    from openstl.datasets import BaseDataModule, dataset_parameters
+    from openstl.datasets import dataset_parameters
     from openstl.methods import TAU, SimVP, method_maps
     from openstl.methods.base_method import Base_method
     from openstl.models import SimVP_Model
@@ -85,14 +94,26 @@ def load() -> SimpleNamespace:
     for name, entry in OWN_DATASETS.items():
         dataset_parameters.setdefault(name, entry)
     if __version__ not in TESTED_VERSIONS:
-        warnings.warn(f"OpenSTL {__version__} has not been tested with this package (tested: "
-                      f"{', '.join(TESTED_VERSIONS)}, commit {COMMIT[:7]}); it may work. For the tested one: {INSTALL}",
-                      stacklevel=2)
+        warnings.warn(
+            f"OpenSTL {__version__} has not been tested with this package (tested: "
+            f"{', '.join(TESTED_VERSIONS)}, commit {COMMIT[:7]}); it may work. For the tested one: {INSTALL}",
+            stacklevel=2,
+        )
     return SimpleNamespace(
-        BaseDataModule=BaseDataModule, BaseExperiment=BaseExperiment, Base_method=Base_method, SimVP=SimVP,
-        SimVP_Model=SimVP_Model, TAU=TAU, create_parser=create_parser, dataset_parameters=dataset_parameters,
-        example_input=example_input, get_optim_scheduler=get_optim_scheduler, load_data=load_data,
-        method_keys=method_keys, method_maps=method_maps, metric=metric)
+        BaseExperiment=BaseExperiment,
+        Base_method=Base_method,
+        SimVP=SimVP,
+        SimVP_Model=SimVP_Model,
+        TAU=TAU,
+        create_parser=create_parser,
+        dataset_parameters=dataset_parameters,
+        example_input=example_input,
+        get_optim_scheduler=get_optim_scheduler,
+        load_data=load_data,
+        method_keys=method_keys,
+        method_maps=method_maps,
+        metric=metric,
+    )
 
 
 def _import() -> None:
@@ -129,8 +150,14 @@ def _commit() -> str | None:
 
 
 # Modules whose package has another name.
-_PACKAGES = {"cv2": "opencv-python", "pywt": "PyWavelets", "skimage": "scikit-image", "sklearn": "scikit-learn",
-             "netCDF4": "netcdf4", "pytorch_lightning": "pytorch-lightning"}
+_PACKAGES = {
+    "cv2": "opencv-python",
+    "pywt": "PyWavelets",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "netCDF4": "netcdf4",
+    "pytorch_lightning": "pytorch-lightning",
+}
 
 
 def _why(error: Exception) -> str:
@@ -201,8 +228,10 @@ def example_input(args, method) -> tuple:
                 return inputs[0]
     finally:
         hook.remove()
-    raise ValueError(f"the method {type(method).__name__} does not call its model, so its cost cannot be counted. "
-                     "Run with --no_display_method_info.")
+    raise ValueError(
+        f"the method {type(method).__name__} does not call its model, so its cost cannot be counted. "
+        "Run with --no_display_method_info."
+    )
 
 
 _CONFIG_NAMES = {"args", "configs", "hparams"}  # what OpenSTL calls the configuration
@@ -220,8 +249,11 @@ def method_keys(method: str) -> set[str]:
     from openstl.datasets import load_data
     from openstl.methods import method_maps
 
-    keys = {node.args[0].value for node in ast.walk(ast.parse(inspect.getsource(load_data)))  # kwargs.get("key", ...)
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", None) == "get"}
+    keys = {
+        node.args[0].value
+        for node in ast.walk(ast.parse(inspect.getsource(load_data)))  # kwargs.get("key", ...)
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", None) == "get"
+    }
     seen, todo = set(), list(method_maps[method].__mro__)
     while todo:
         item = todo.pop()

@@ -5,18 +5,29 @@ import warnings
 
 from torch.utils.data import DataLoader, Dataset, Subset
 
+from .. import data as builtin
+from ..data.loaders import make_loaders
+from ..data.registry import warn_of_other_sizes
 from ..data.sample import SAMPLE_DATASETS, sample_root
 from ..protocol import OPENSTL, STRICT
-from .builtin import datasets as builtin
-from .builtin.datasets.dataloader import warn_of_other_sizes
-from .builtin.datasets.utils import make_loaders
 
 # Of this package alone: OpenSTL has no loader that would take them.
 OWN_DATASETS = {name: builtin.dataset_parameters[name] for name in ("custom",)}
 
 
-def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, dist=False, *, protocol="strict",
-              val_fraction=0.1, drop_last=False, **config) -> tuple[DataLoader, DataLoader, DataLoader]:
+def load_data(
+    dataname,
+    batch_size,
+    val_batch_size,
+    num_workers,
+    data_root,
+    dist=False,
+    *,
+    protocol="strict",
+    val_fraction=0.1,
+    drop_last=False,
+    **config,
+) -> tuple[DataLoader, DataLoader, DataLoader]:
     """The loaders of a dataset's training, validation and test data.
 
     Args:
@@ -30,14 +41,21 @@ def load_data(dataname, batch_size, val_batch_size, num_workers, data_root, dist
         ValueError: an unknown dataset; data that do not fit what is asked for.
         FileNotFoundError: no data where they should lie.
     """
-    common = {"batch_size": batch_size, "val_batch_size": val_batch_size, "num_workers": num_workers,
-              "drop_last": drop_last}
+    common = {
+        "batch_size": batch_size,
+        "val_batch_size": val_batch_size,
+        "num_workers": num_workers,
+        "drop_last": drop_last,
+    }
     if dataname in (OWN_DATASETS if protocol == OPENSTL else builtin.dataset_parameters):
-        return builtin.load_data(dataname, data_root=data_root, protocol=protocol, val_fraction=val_fraction,
-                                 **common, **config)
+        return builtin.load_data(
+            dataname, data_root=data_root, protocol=protocol, val_fraction=val_fraction, **common, **config
+        )
     if protocol not in (STRICT, OPENSTL):
-        raise ValueError(f"{dataname} is loaded by OpenSTL alone, which knows no single differences: --protocol "
-                         f"{STRICT} or {OPENSTL}.")
+        raise ValueError(
+            f"{dataname} is loaded by OpenSTL alone, which knows no single differences: --protocol "
+            f"{STRICT} or {OPENSTL}."
+        )
     if dataname in SAMPLE_DATASETS:
         data_root = sample_root(data_root)
     train, validation, test = _openstl_loaders(dataname, str(data_root), **common, **config)
@@ -60,8 +78,9 @@ def _openstl_loaders(dataname, data_root, **config):
             return openstl_load_data(dataname, data_root=data_root, **config)
     except AssertionError as error:  # how OpenSTL refuses data, mostly without a message
         reason = f": {error}" if str(error) else ""
-        raise ValueError(f"OpenSTL cannot load {dataname} from {data_root}{reason}. Check the folder's layout and "
-                         "--data_root.") from error
+        raise ValueError(
+            f"OpenSTL cannot load {dataname} from {data_root}{reason}. Check the folder's layout and --data_root."
+        ) from error
 
 
 def _hold_out_end(dataset: Dataset, fraction: float) -> tuple[Subset, Subset]:

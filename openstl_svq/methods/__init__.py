@@ -1,4 +1,4 @@
 from .forecast import LOSSES, ForecastMethod, extended
-from .svq import SimVP_SVQ, TAU_SVQ
+from .svq import TAU_SVQ, SimVP_SVQ
 
-__all__ = ["LOSSES", "ForecastMethod", "SimVP_SVQ", "TAU_SVQ", "extended"]
+__all__ = ["LOSSES", "TAU_SVQ", "ForecastMethod", "SimVP_SVQ", "extended"]

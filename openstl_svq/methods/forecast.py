@@ -35,10 +35,14 @@ class ForecastMethod:
     def configure_optimizers(self):
         """The host's optimizer and schedule, over the steps that this process really makes."""
         steps = self.trainer.estimated_stepping_batches // self.trainer.max_epochs
-        config = SimpleNamespace(**{**self.hparams, "gpus": [0]})  # OpenSTL divides by the GPUs; `steps` is divided already
+        config = SimpleNamespace(
+            **{**self.hparams, "gpus": [0]}
+        )  # OpenSTL divides by the GPUs; `steps` is divided already
         optimizer, scheduler, by_epoch = get_optim_scheduler(config, self.hparams.epoch, self.model, steps)
-        return {"optimizer": optimizer,
-                "lr_scheduler": {"scheduler": scheduler, "interval": "epoch" if by_epoch else "step"}}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "epoch" if by_epoch else "step"},
+        }
 
     def on_train_epoch_start(self):
         """timm's schedules give the rate of an epoch by its number, so an epoch after a resume has the right one too.
@@ -68,8 +72,10 @@ class ForecastMethod:
         self._loss_was_used = False
         loss = super().training_step((batch_x, batch_y), batch_idx)
         if not self._loss_was_used and not isinstance(self.criterion, nn.MSELoss):
-            raise ValueError(f"{self.hparams.method} computes its training loss itself, so --loss {self.hparams.loss} "
-                             "has no effect on it: leave --loss out.")
+            raise ValueError(
+                f"{self.hparams.method} computes its training loss itself, so --loss {self.hparams.loss} "
+                "has no effect on it: leave --loss out."
+            )
         if loss.device.type == "cpu" or batch_idx % _FINITE_CHECK_INTERVAL == 0:
             self._check_finite("training loss", loss)
         return loss
@@ -91,7 +97,8 @@ class ForecastMethod:
             raise FloatingPointError(
                 f"the {what} is {value.item()} in epoch {self.current_epoch}, step {self.global_step}. Lower --lr (now "
                 f"{self.hparams.lr}), bound the gradient with --clip_grad 1, or use --precision 32 if it was lower. "
-                "Checkpoints of earlier epochs are intact.")
+                "Checkpoints of earlier epochs are intact."
+            )
 
     # test
 

@@ -65,8 +65,9 @@ class _Quantized:
             if with_usage:
                 self._log_usage(outputs[0].usage or {})
             loss = loss + aux_loss
-        self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, sync_dist=True,
-                 batch_size=len(batch_x))
+        self.log(
+            "train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=len(batch_x)
+        )
         return loss
 
     def _log_usage(self, usage: dict[str, Tensor]):

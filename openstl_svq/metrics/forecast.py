@@ -71,9 +71,18 @@ class ForecastMetrics(Metric):
 
     full_state_update = True  # the states get their shape from the first batch, so two of them cannot always be added
 
-    def __init__(self, metrics: Sequence[str], *, mean=0.0, std=1.0, spatial_norm: bool = False,
-                 channel_names: Sequence[str] | None = None, clip_range: Sequence[float] = (0.0, 1.0),
-                 lead_times: bool = False, lat=None):
+    def __init__(
+        self,
+        metrics: Sequence[str],
+        *,
+        mean=0.0,
+        std=1.0,
+        spatial_norm: bool = False,
+        channel_names: Sequence[str] | None = None,
+        clip_range: Sequence[float] = (0.0, 1.0),
+        lead_times: bool = False,
+        lat=None,
+    ):
         super().__init__(dist_sync_fn=_gather)
         metrics = [metrics] if isinstance(metrics, str) else list(metrics)
         for name in metrics:
@@ -137,13 +146,17 @@ class ForecastMetrics(Metric):
         for start in range(0, len(pred), size):
             block = slice(start, start + size)
             # (blocks of B, T, C, H, W)
-            self._add(pred[block].to(self.device), true[block].to(self.device),
-                      None if climatology is None else climatology[block].to(self.device))
+            self._add(
+                pred[block].to(self.device),
+                true[block].to(self.device),
+                None if climatology is None else climatology[block].to(self.device),
+            )
 
     def _check(self, pred: Tensor, true: Tensor, climatology: Tensor | None):
         if pred.ndim != 5 or pred.shape != true.shape:
-            raise ValueError("pred and true are both (B, T, C, H, W); got "
-                             f"{tuple(pred.shape)} and {tuple(true.shape)}.")
+            raise ValueError(
+                f"pred and true are both (B, T, C, H, W); got {tuple(pred.shape)} and {tuple(true.shape)}."
+            )
         shape = list(pred.shape[1:])
         _, channels, height, width = shape
         for name, value in (("mean", self.mean_value), ("std", self.std_value)):
@@ -208,9 +221,12 @@ class ForecastMetrics(Metric):
         low, high = self.clip_range
         if not self._warned_of_range and ((true < low) | (true > high)).count_nonzero() > 0.01 * true.numel():
             self._warned_of_range = True
-            warnings.warn(f"true values lie outside [{low:g}, {high:g}], to which predictions are cut for "
-                          f"{', '.join(name for name in self.names if name in _FRAMEWISE)}: those scores mean nothing "
-                          "for such data. Leave them out of `metrics`.", stacklevel=3)
+            warnings.warn(
+                f"true values lie outside [{low:g}, {high:g}], to which predictions are cut for "
+                f"{', '.join(name for name in self.names if name in _FRAMEWISE)}: those scores mean nothing "
+                "for such data. Leave them out of `metrics`.",
+                stacklevel=3,
+            )
 
     def _add_lpips(self, pred: Tensor, true: Tensor):
         try:
@@ -236,9 +252,11 @@ class ForecastMetrics(Metric):
         bad_pred, bad_true = self.bad_values.tolist()
         if bad_pred or bad_true:
             total = samples * int(self.shape.prod())
-            raise ValueError(f"{bad_pred:,} of {total:,} predicted values and {bad_true:,} of {total:,} true values "
-                             f"are NaN or infinite, so {', '.join(self.names)} would not be finite. "
-                             + ("Check the data." if bad_true else "Check the model's weights and its precision."))
+            raise ValueError(
+                f"{bad_pred:,} of {total:,} predicted values and {bad_true:,} of {total:,} true values "
+                f"are NaN or infinite, so {', '.join(self.names)} would not be finite. "
+                + ("Check the data." if bad_true else "Check the model's weights and its precision.")
+            )
         scores = {}
         for name in self.names:
             if name in _FRAMEWISE:
@@ -252,8 +270,13 @@ class ForecastMetrics(Metric):
     def _grouped(self, name: str, samples: int) -> dict[str, float | list[float]]:
         """mse, mae, rmse, wrmse or acc: for each channel group, and the mean over them."""
         steps, channels, height, width = self.shape.tolist()
-        sums = {"mse": self.squared, "rmse": self.squared, "mae": self.absolute, "wrmse": self.weighted,
-                "acc": self.correlation}[name]
+        sums = {
+            "mse": self.squared,
+            "rmse": self.squared,
+            "mae": self.absolute,
+            "wrmse": self.weighted,
+            "acc": self.correlation,
+        }[name]
         per_channel = sums.view(steps, len(self.groups), -1) / samples  # (T, groups, channels of one)
         if name == "acc":
             by_lead = per_channel.mean(-1)

@@ -71,8 +71,10 @@ def lpips_distance(pred: Tensor, true: Tensor) -> Tensor:
         Unavailable: see :func:`alexnet`.
     """
     if pred.shape[1] not in (1, 3) or min(pred.shape[-2:]) < SMALLEST:
-        raise ValueError(f"lpips takes frames of 1 or 3 channels and at least {SMALLEST} x {SMALLEST} pixels; got "
-                         f"{' x '.join(map(str, pred.shape[1:]))}. Leave lpips out of the metrics.")
+        raise ValueError(
+            f"lpips takes frames of 1 or 3 channels and at least {SMALLEST} x {SMALLEST} pixels; got "
+            f"{' x '.join(map(str, pred.shape[1:]))}. Leave lpips out of the metrics."
+        )
     network = alexnet(pred.device)
     frames = ((2 * x.float() - 1).expand(-1, 3, -1, -1).split(_FRAMES) for x in (pred, true))
     with torch.autocast(pred.device.type, enabled=False):

@@ -81,7 +81,7 @@ class Climatology:
             return cls(mean, None, np.arange(1))
         annual = 2 * _ANNUAL if len(months) == 12 and last - first >= _SEASONS else 0
         diurnal = 2 * min(_DIURNAL, (len(hours) - 1) // 2) if last - first >= _DAYS else 0
-        terms = np.r_[0, 1:1 + annual, 1 + 2 * _ANNUAL:1 + 2 * _ANNUAL + diurnal]
+        terms = np.r_[0, 1 : 1 + annual, 1 + 2 * _ANNUAL : 1 + 2 * _ANNUAL + diurnal]
         chosen = moments[terms]
         # Least squares: irregular times may leave two terms that cannot be told apart.
         solution = np.linalg.lstsq(gram[np.ix_(terms, terms)], chosen.reshape(len(terms), -1), rcond=1e-10)[0]
@@ -120,6 +120,7 @@ def _checked(times) -> np.ndarray:
 
 def _design(times: np.ndarray) -> np.ndarray:
     """The terms of the fit at ``times``: ``(...)`` -> ``(..., K)``: 1, the annual pairs, the diurnal pairs."""
+
     def elapsed(unit: str):
         start = times.astype(f"datetime64[{unit}]")
         end = (start + 1).astype(times.dtype)

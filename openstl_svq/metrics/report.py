@@ -19,8 +19,13 @@ _POWER_OF_UNIT = {"mse": 2, "mae": 1, "rmse": 1, "wrmse": 1}
 _DECIBEL = ("psnr", "snr")
 
 
-def write_metrics(folder: str | os.PathLike, results: Mapping[str, Scores], *, units: str | None = None,
-                  provenance: Mapping | None = None) -> tuple[Path, Path]:
+def write_metrics(
+    folder: str | os.PathLike,
+    results: Mapping[str, Scores],
+    *,
+    units: str | None = None,
+    provenance: Mapping | None = None,
+) -> tuple[Path, Path]:
     """Writes ``metrics.json`` and ``metrics.csv`` into ``folder``, each complete or not at all.
 
     The CSV is tidy: one row per value, with the columns model, metric, lead (1 is the first forecast frame; empty for
@@ -53,13 +58,17 @@ def tidy_rows(results: Mapping[str, Scores], units: str | None = None) -> list[d
     """One row per value, as in ``metrics.csv``."""
     rows, gains = [], skill(results)
     for model, scores in results.items():
-        named = {f"skill_{reference}{name.removeprefix('mse')}": value
-                 for reference, by_name in gains.get(model, {}).items() for name, value in by_name.items()}
+        named = {
+            f"skill_{reference}{name.removeprefix('mse')}": value
+            for reference, by_name in gains.get(model, {}).items()
+            for name, value in by_name.items()
+        }
         for name, value in {**scores, **named}.items():
             metric, by_lead = name.removesuffix(_BY_LEAD), name.endswith(_BY_LEAD)
             for lead, single in enumerate(value, 1) if by_lead else [("", value)]:
-                rows.append({"model": model, "metric": metric, "lead": lead, "value": single,
-                             "unit": _unit(metric, units)})
+                rows.append(
+                    {"model": model, "metric": metric, "lead": lead, "value": single, "unit": _unit(metric, units)}
+                )
     return rows
 
 
@@ -70,6 +79,7 @@ def skill(results: Mapping[str, Scores]) -> dict[str, dict[str, dict[str, float 
         ``{model: {reference: {"mse": ..., "mse_u": ..., "mse_by_lead": [...]}}}`` for every forecast that is not a
         reference itself, and every mse that both have; NaN where the reference has no error.
     """
+
     def gain(own, other):
         if isinstance(own, Sequence):
             return [gain(a, b) for a, b in zip(own, other)]
@@ -80,8 +90,11 @@ def skill(results: Mapping[str, Scores]) -> dict[str, dict[str, dict[str, float 
         if model in REFERENCES:
             continue
         for reference in (r for r in REFERENCES if r in results):
-            shared = {name: gain(value, results[reference][name]) for name, value in scores.items()
-                      if _base(name) == "mse" and name in results[reference]}
+            shared = {
+                name: gain(value, results[reference][name])
+                for name, value in scores.items()
+                if _base(name) == "mse" and name in results[reference]
+            }
             if shared:
                 gains.setdefault(model, {})[reference] = shared
     return gains
@@ -98,14 +111,21 @@ def format_table(results: Mapping[str, Scores]) -> str:
     """
     names = list(dict.fromkeys(name for scores in results.values() for name in scores if not name.endswith(_BY_LEAD)))
     cells = [["forecast", *names]]
-    cells += [[model, *(f"{scores[name]:.5g}" if name in scores else "-" for name in names)]
-              for model, scores in results.items()]
+    cells += [
+        [model, *(f"{scores[name]:.5g}" if name in scores else "-" for name in names)]
+        for model, scores in results.items()
+    ]
     widths = [max(map(len, column)) for column in zip(*cells)]
-    lines = ["  ".join([row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])])
-             for row in cells]
+    lines = [
+        "  ".join([row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])])
+        for row in cells
+    ]
     for model, by_reference in skill(results).items():
-        parts = [f"{by_name['mse']:.3f} against {reference}" for reference, by_name in by_reference.items()
-                 if "mse" in by_name]
+        parts = [
+            f"{by_name['mse']:.3f} against {reference}"
+            for reference, by_name in by_reference.items()
+            if "mse" in by_name
+        ]
         if parts:
             lines.append(f"skill of {model}: {', '.join(parts)} (1 - mse / mse_reference)")
     return "\n".join(lines)
@@ -133,4 +153,3 @@ def _json_safe(value):
     if isinstance(value, (list, tuple)):
         return [_json_safe(item) for item in value]
     return value if not isinstance(value, float) or math.isfinite(value) else None
-

@@ -80,8 +80,9 @@ def _in_threads(kernel, pred: Tensor, true: Tensor, c1: float, c2: float) -> Ten
     """The same by the compiled loop."""
     threads = min(torch.get_num_threads(), 1 + pred.numel() // _THREADED, max(1, len(pred)))
     scores = np.empty(len(pred))
-    own, *others = zip(*(np.array_split(x, threads) for x in (pred.contiguous().numpy(), true.contiguous().numpy(),
-                                                              scores)))
+    own, *others = zip(
+        *(np.array_split(x, threads) for x in (pred.contiguous().numpy(), true.contiguous().numpy(), scores))
+    )
     with ThreadPoolExecutor(threads) as pool:  # starts a thread for each task, so none where there are no others
         tasks = [pool.submit(kernel, *part, c1, c2) for part in others]
         kernel(*own, c1, c2)  # here: a sleeping core takes longer to wake than this one to work
@@ -136,6 +137,9 @@ def _loop(pred, true, scores, c1, c2):
                     sum_squares += column[2, m]
                     sum_products += column[3, m]
                 products, squares = 2 * sum_p * sum_t, sum_p * sum_p + sum_t * sum_t
-                total += ((products + c1) * (2 * _AREA * sum_products - products + c2)
-                          / ((squares + c1) * (_AREA * sum_squares - squares + c2)))
+                total += (
+                    (products + c1)
+                    * (2 * _AREA * sum_products - products + c2)
+                    / ((squares + c1) * (_AREA * sum_squares - squares + c2))
+                )
         scores[k] = total / ((height - WINDOW + 1) * (width - WINDOW + 1))

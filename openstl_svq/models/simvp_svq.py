@@ -31,12 +31,39 @@ class SimVP_SVQ_Model(SimVP_Model):
         ValueError: an unknown position, quantizer, translator, or sizes that do not fit.
     """
 
-    def __init__(self, in_shape, hid_S=16, hid_T=256, N_S=4, N_T=4, model_type="gSTA", mlp_ratio=8.0, drop=0.0,
-                 drop_path=0.0, spatio_kernel_enc=3, spatio_kernel_dec=3, act_inplace=True, *, quantizer="svq",
-                 quantizer_kwargs=None, quant_position="before"):
-        super().__init__(in_shape, hid_S=hid_S, hid_T=hid_T, N_S=N_S, N_T=N_T, model_type=model_type,
-                         mlp_ratio=mlp_ratio, drop=drop, drop_path=drop_path, spatio_kernel_enc=spatio_kernel_enc,
-                         spatio_kernel_dec=spatio_kernel_dec, act_inplace=act_inplace)
+    def __init__(
+        self,
+        in_shape,
+        hid_S=16,
+        hid_T=256,
+        N_S=4,
+        N_T=4,
+        model_type="gSTA",
+        mlp_ratio=8.0,
+        drop=0.0,
+        drop_path=0.0,
+        spatio_kernel_enc=3,
+        spatio_kernel_dec=3,
+        act_inplace=True,
+        *,
+        quantizer="svq",
+        quantizer_kwargs=None,
+        quant_position="before",
+    ):
+        super().__init__(
+            in_shape,
+            hid_S=hid_S,
+            hid_T=hid_T,
+            N_S=N_S,
+            N_T=N_T,
+            model_type=model_type,
+            mlp_ratio=mlp_ratio,
+            drop=drop,
+            drop_path=drop_path,
+            spatio_kernel_enc=spatio_kernel_enc,
+            spatio_kernel_dec=spatio_kernel_dec,
+            act_inplace=act_inplace,
+        )
         self.in_shape = tuple(in_shape)
         self.quant_position = choose("quant_position", quant_position, QUANT_POSITIONS)
         self.quantizer = None
@@ -50,8 +77,10 @@ class SimVP_SVQ_Model(SimVP_Model):
         quantizer; ``quantizer_options`` (``return_codes``, ``return_usage``) go to the quantizer.
         """
         if x_raw.ndim != 5 or tuple(x_raw.shape[1:3]) != self.in_shape[:2]:
-            raise ValueError(f"the model was built for input (B, T, C, H, W) with (T, C) = {self.in_shape[:2]}, "
-                             f"got {tuple(x_raw.shape)}.")
+            raise ValueError(
+                f"the model was built for input (B, T, C, H, W) with (T, C) = {self.in_shape[:2]}, "
+                f"got {tuple(x_raw.shape)}."
+            )
         latent, skip = self.enc(x_raw.flatten(0, 1))  # (B*T, C', H', W')
         output: QuantizerOutput | None = None
         if self.quant_position == "before":

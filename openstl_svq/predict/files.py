@@ -12,9 +12,19 @@ from .inputs import open_series, show, windows_in
 from .outputs import PICTURES, Result, writer_for
 
 
-def forecast_file(model, source, out, *, window: str = "last", steps: int | None = None, stride: int | None = None,
-                  check_range: bool = True, fps: float = 10, batch_size: int = 16,
-                  attributes: Mapping[str, str] | None = None) -> str:
+def forecast_file(
+    model,
+    source,
+    out,
+    *,
+    window: str = "last",
+    steps: int | None = None,
+    stride: int | None = None,
+    check_range: bool = True,
+    fps: float = 10,
+    batch_size: int = 16,
+    attributes: Mapping[str, str] | None = None,
+) -> str:
     """Forecasts from the frames in ``source`` and writes the result to ``out``, complete or not at all.
 
     Args:
@@ -52,22 +62,38 @@ def forecast_file(model, source, out, *, window: str = "last", steps: int | None
 
     def forecasts() -> Iterator[np.ndarray]:
         from tqdm import tqdm
+
         batches = range(0, len(windows), batch_size)
         for begin in tqdm(batches, unit="batch", disable=None if len(batches) > 1 else True):
-            frames = series.read(windows[begin:begin + batch_size])  # (n, T, C, H, W)
+            frames = series.read(windows[begin : begin + batch_size])  # (n, T, C, H, W)
             if out.suffix.lower() in PICTURES and (frames.min() < -1e-3 or frames.max() > 1 + 1e-3):
-                raise ValueError(f"{source} has values from {frames.min():.6g} to {frames.max():.6g}, and pictures "
-                                 "show values from 0 to 1; write .npz.")
+                raise ValueError(
+                    f"{source} has values from {frames.min():.6g} to {frames.max():.6g}, and pictures "
+                    "show values from 0 to 1; write .npz."
+                )
             forecast = model.predict(frames, steps, check_range=check_range)
             yield forecast[..., ::-1, :] if series.grid is not None and series.grid.flip else forecast
 
     starts = series.axis[windows[:, -1]]
     times = starts[:, None] + leads * series.unit  # (n, S)
     protocol = hparams.get("protocol", OPENSTL)
-    write(Result(out, forecasts(), series, starts, times, window == "all", fps, {
-        "title": f"forecasts of {hparams.method}",
-        "source": f"openstl_svq {__version__}, {hparams.method} trained on {hparams.dataname}, protocol {protocol}",
-        "input": str(source), **(attributes or {})}))
+    write(
+        Result(
+            out,
+            forecasts(),
+            series,
+            starts,
+            times,
+            window == "all",
+            fps,
+            {
+                "title": f"forecasts of {hparams.method}",
+                "source": f"openstl_svq {__version__}, {hparams.method} trained on {hparams.dataname}, protocol {protocol}",
+                "input": str(source),
+                **(attributes or {}),
+            },
+        )
+    )
     count = f"{len(windows)} forecasts of " if window == "all" else ""
     return f"{out}: {count}{steps} frames, from {show(times.min())} to {show(times.max())}"
 
@@ -78,6 +104,8 @@ def _offsets(hparams, steps: int) -> tuple[np.ndarray, np.ndarray]:
         return np.arange(1 - hparams.pre_seq_length, 1), np.arange(1, steps + 1)
     inputs, leads = np.asarray(hparams.idx_in), np.asarray(hparams.idx_out)
     if steps > len(leads):
-        raise ValueError(f"{steps} steps; this model was trained on OpenSTL's indices {inputs.tolist()} -> "
-                         f"{leads.tolist()}, so its output cannot be its next input: {len(leads)} steps at most.")
+        raise ValueError(
+            f"{steps} steps; this model was trained on OpenSTL's indices {inputs.tolist()} -> "
+            f"{leads.tolist()}, so its output cannot be its next input: {len(leads)} steps at most."
+        )
     return inputs, leads[:steps]

@@ -36,8 +36,10 @@ class Forecaster:
         """
         steps = checked_steps(self.hparams, steps)
         values = self._checked(frames if torch.is_tensor(frames) else _as_tensor(frames))
-        mean, std = (torch.as_tensor(np.asarray(v), dtype=torch.float64)  # (1, C, 1, 1) or a number
-                     for v in (self.hparams.test_mean, self.hparams.test_std))
+        mean, std = (
+            torch.as_tensor(np.asarray(v), dtype=torch.float64)  # (1, C, 1, 1) or a number
+            for v in (self.hparams.test_mean, self.hparams.test_std)
+        )
         batch = values if values.ndim == 5 else values[None]
         batch = (batch.detach().to("cpu", torch.float64) - mean) / std  # on the CPU: not every device has float64
         if check_range:
@@ -55,7 +57,7 @@ class Forecaster:
         blank = batch.new_zeros(len(batch), self.hparams.aft_seq_length, *batch.shape[2:])
         while seen.shape[1] < known + steps:
             seen = torch.cat([seen, self(seen[:, -known:], blank).to(seen.dtype)], dim=1)
-        return seen[:, known:known + steps]
+        return seen[:, known : known + steps]
 
     def _checked(self, values: Tensor) -> Tensor:
         """``values``, if they are frames that this method can take."""
@@ -66,16 +68,20 @@ class Forecaster:
                 hint = f" Give the last {wanted[0]} frames."
             elif len(shape) in (4, 5) and shape[-3:] == (*wanted[2:], wanted[1]):
                 hint = " The channels stand last here and must stand before height and width."
-            raise ValueError(f"frames of shape {shape}; this model takes (frames, channels, height, width) = {wanted}, "
-                             f"or a batch of them.{hint}")
+            raise ValueError(
+                f"frames of shape {shape}; this model takes (frames, channels, height, width) = {wanted}, "
+                f"or a batch of them.{hint}"
+            )
         if not values.numel():
             raise ValueError(f"frames of shape {shape} are an empty batch.")
         if values.is_complex():
             raise ValueError("frames must be real numbers, got complex ones.")
         bad = ~torch.isfinite(values)
         if bad.any():
-            raise ValueError(f"{int(bad.sum())} of {bad.numel()} values are NaN or infinite, the first at "
-                             f"{tuple(bad.nonzero()[0].tolist())}. Fill them in: one spoils the whole forecast.")
+            raise ValueError(
+                f"{int(bad.sum())} of {bad.numel()} values are NaN or infinite, the first at "
+                f"{tuple(bad.nonzero()[0].tolist())}. Fill them in: one spoils the whole forecast."
+            )
         return values
 
 
@@ -98,14 +104,18 @@ def _refuse_far(normalised: Tensor, mean: Tensor, std: Tensor) -> None:
     if not mean.any() and (std == 1).all():  # trained on shares in [0, 1], as images are
         low, high = normalised.min().item(), normalised.max().item()
         if low < -_SLACK or high > 1 + _SLACK:
-            raise ValueError(f"the values go from {low:.6g} to {high:.6g}; those trained on lie in [0, 1]. Give them "
-                             f"in the same unit, {UNCHECKED}.")
+            raise ValueError(
+                f"the values go from {low:.6g} to {high:.6g}; those trained on lie in [0, 1]. Give them "
+                f"in the same unit, {UNCHECKED}."
+            )
     distance = normalised.mean(dim=(0, 1, 3, 4)).abs()  # (C)
     channel = int(distance.argmax())
     if distance[channel] <= _FAR:
         return
     centre, spread = (v.flatten()[channel if v.numel() > 1 else 0].item() for v in (mean, std))
     found = normalised[:, :, channel] * spread + centre
-    raise ValueError(f"the values of channel {channel} go from {found.min():.6g} to {found.max():.6g}; those trained "
-                     f"on have mean {centre:.6g} and standard deviation {spread:.6g}. Give them in the same unit, "
-                     f"{UNCHECKED}.")
+    raise ValueError(
+        f"the values of channel {channel} go from {found.min():.6g} to {found.max():.6g}; those trained "
+        f"on have mean {centre:.6g} and standard deviation {spread:.6g}. Give them in the same unit, "
+        f"{UNCHECKED}."
+    )

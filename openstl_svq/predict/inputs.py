@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data.netcdf import VARIABLES
+from ..data import image_format
+from ..data.datasets.weather import GROUPS
+from ..data.formats.netcdf import VARIABLES
+from ..data.formats.sources import IMAGES, VIDEOS, Source, image_numbers, open_source
+from ..data.formats.weather_files import NetCDFFrames, WeatherVariable, check_grid, frame_interval, open_netcdf
+from ..data.frames import ArrayFrames, FileFrames, ImageFrames, read_image
 from ..host import dataset_parameters
-from ..host.builtin.datasets import image_format
-from ..host.builtin.datasets.dataloader_weather import GROUPS
-from ..host.builtin.datasets.frames import ArrayFrames, FileFrames, ImageFrames, read_image
-from ..host.builtin.datasets.sources import IMAGES, VIDEOS, Source, image_numbers, open_source
-from ..host.builtin.datasets.weather_files import NetCDFFrames, WeatherVariable, check_grid, frame_interval, open_netcdf
 from ..protocol import OPENSTL
 from .forecaster import UNCHECKED
 
@@ -65,8 +65,9 @@ def open_series(hparams, source: Path, *, stride: int | None, check_units: bool)
         return _array(hparams, source, stride)
     if source.is_dir() or source.suffix.lower() in VIDEOS:
         return _video(hparams, source, stride)
-    raise ValueError(f"{source}: this model was trained on {hparams.dataname}; give .npy, .npz, a folder of images or "
-                     "a video.")
+    raise ValueError(
+        f"{source}: this model was trained on {hparams.dataname}; give .npy, .npz, a folder of images or a video."
+    )
 
 
 def _weather(hparams, source: Path, check_units: bool) -> Series:
@@ -86,8 +87,11 @@ def _weather(hparams, source: Path, check_units: bool) -> Series:
         unit = np.timedelta64(trained_on["interval_minutes"], "m")
     else:  # a checkpoint of OpenSTL's
         unit = frame_interval(times, config.get("step", 1), str(source))
-        warnings.warn(f"the checkpoint does not say on what grid and time step it was trained: that {source} has the "
-                      f"same grid, and that frames {show(unit)} apart are right, is not checked.", stacklevel=3)
+        warnings.warn(
+            f"the checkpoint does not say on what grid and time step it was trained: that {source} has the "
+            f"same grid, and that frames {show(unit)} apart are right, is not checked.",
+            stacklevel=3,
+        )
     return Series(NetCDFFrames(variables, times), times, unit, _grid(variables))
 
 
@@ -109,12 +113,16 @@ def _same_as_trained(variables, trained_on: Mapping, source: Path, check_units: 
     for what, here in (("lat", variables[0].lat), ("lon", variables[0].lon)):
         there = trained_on[what]
         if here is not None and there is not None and not np.allclose(here, there, rtol=0, atol=1e-3):
-            raise ValueError(f"{source}: {what} goes from {here[0]:g} to {here[-1]:g}, and the model was trained on "
-                             f"{there[0]:g} to {there[-1]:g}, another grid. Regrid the input.")
+            raise ValueError(
+                f"{source}: {what} goes from {here[0]:g} to {here[-1]:g}, and the model was trained on "
+                f"{there[0]:g} to {there[-1]:g}, another grid. Regrid the input."
+            )
     wanted, units = trained_on.get("units"), {v.units for v in variables}
     if check_units and wanted and units - {wanted, None}:
-        raise ValueError(f"{source} is in {', '.join(sorted(map(str, units)))}, and the model was trained on {wanted}. "
-                         f"Give the values in the same unit, {UNCHECKED}.")
+        raise ValueError(
+            f"{source} is in {', '.join(sorted(map(str, units)))}, and the model was trained on {wanted}. "
+            f"Give the values in the same unit, {UNCHECKED}."
+        )
 
 
 def _grid(variables) -> Grid:
@@ -127,15 +135,20 @@ def _grid(variables) -> Grid:
             described.append((variable.name, _plain(array.attrs), dict(zip(array.dims[1:], array.shape[1:]))))
             for name, (values, attributes) in _coords(array).items():
                 if name in coords and not np.array_equal(coords[name][0], values):
-                    raise ValueError(f"{variable.name} has other values of {name} than the variables before it, "
-                                     f"{values.tolist()}: one forecast cannot hold both.")
+                    raise ValueError(
+                        f"{variable.name} has other values of {name} than the variables before it, "
+                        f"{values.tolist()}: one forecast cannot hold both."
+                    )
                 coords[name] = values, attributes
     return Grid(described, coords, variables[0].flip)
 
 
 def _coords(array) -> dict[str, tuple[np.ndarray, dict]]:
-    return {name: (array[name].values, _plain(array[name].attrs)) for name in array.dims[1:]
-            if name in array.coords and array[name].dtype.kind in "fiu"}
+    return {
+        name: (array[name].values, _plain(array[name].attrs))
+        for name in array.dims[1:]
+        if name in array.coords and array[name].dtype.kind in "fiu"
+    }
 
 
 def _plain(attributes: Mapping) -> dict:
@@ -146,8 +159,10 @@ def _custom(hparams, source: Path, stride: int, check_units: bool) -> Series:
     stored = open_source(source, hparams.get("data_name"), keep_counts=False)
     stored.crop(hparams.get("crop"))
     if list(stored.shape[1:]) != list(hparams.in_shape[1:]):
-        raise ValueError(f"{source} has frames of shape {stored.shape[1:]} (channels, height, width), and the model "
-                         f"takes {tuple(hparams.in_shape[1:])}.")
+        raise ValueError(
+            f"{source} has frames of shape {stored.shape[1:]} (channels, height, width), and the model "
+            f"takes {tuple(hparams.in_shape[1:])}."
+        )
     _refuse_several(stored, source)
     trained_on = hparams.get("trained_on") or {}
     if trained_on:
@@ -161,8 +176,9 @@ def _custom(hparams, source: Path, stride: int, check_units: bool) -> Series:
 
 def _refuse_several(stored: Source, source: Path) -> None:
     if stored.video.any():
-        raise ValueError(f"{source} holds several series; give one: an array (T, C, H, W), a folder of images, or a "
-                         "video.")
+        raise ValueError(
+            f"{source} holds several series; give one: an array (T, C, H, W), a folder of images, or a video."
+        )
 
 
 class _SourceFrames:
@@ -180,13 +196,16 @@ class _SourceFrames:
 
 def _store_grid(source: Path, stored) -> Grid:
     import xarray as xr
+
     names, (rows, columns) = [stored.name] if isinstance(stored.name, str) else stored.name, stored.cut
     with xr.open_zarr(source) if source.suffix == ".zarr" else xr.open_dataset(source) as data:
         arrays = [data[name].transpose("time", ...) if "time" in data[name].dims else data[name] for name in names]
         y, x = arrays[0].dims[-2:]
         arrays = [array.isel({y: rows, x: columns}) for array in arrays]
-        return Grid([(name, _plain(a.attrs), dict(zip(a.dims[1:], a.shape[1:]))) for name, a in zip(names, arrays)],
-                     _coords(arrays[0]))
+        return Grid(
+            [(name, _plain(a.attrs), dict(zip(a.dims[1:], a.shape[1:]))) for name, a in zip(names, arrays)],
+            _coords(arrays[0]),
+        )
 
 
 def _axis(places: np.ndarray | None, count: int, stride: int):
@@ -202,14 +221,18 @@ def _axis(places: np.ndarray | None, count: int, stride: int):
 def _array(hparams, source: Path, stride: int) -> Series:
     frames, times = _loaded(source)
     if frames.ndim != 4 or list(frames.shape[1:]) != list(hparams.in_shape[1:]):
-        raise ValueError(f"{source} has shape {frames.shape}; this model takes (frames, channels, height, width) = "
-                         f"(N, {', '.join(map(str, hparams.in_shape[1:]))}).")
+        raise ValueError(
+            f"{source} has shape {frames.shape}; this model takes (frames, channels, height, width) = "
+            f"(N, {', '.join(map(str, hparams.in_shape[1:]))})."
+        )
     if frames.dtype.kind not in "fiub":
         raise ValueError(f"{source} holds {frames.dtype}, not numbers.")
     if times is not None:
         if times.shape != (len(frames),) or times.dtype.kind != "M":
-            raise ValueError(f"{source}: times must be datetime64 of shape ({len(frames)},), got {times.dtype} of "
-                             f"shape {times.shape}.")
+            raise ValueError(
+                f"{source}: times must be datetime64 of shape ({len(frames)},), got {times.dtype} of "
+                f"shape {times.shape}."
+            )
         if not (np.diff(times) > np.timedelta64(0)).all():
             raise ValueError(f"{source}: times must ascend.")
     # Bytes, where the statistics are those of values in [0, 1]: pictures, which the loaders scale.
@@ -259,8 +282,10 @@ def _video(hparams, source: Path, stride: int) -> Series:
         axis, first, frames = np.arange(len(stored.video)), stored.stored(0, 1)[0], _SourceFrames(stored, decode)
     found = decode(first).shape
     if found != shape:
-        raise ValueError(f"{paths[0] if source.is_dir() else source} has {found[1]} x {found[2]} pixels, and the model "
-                         f"takes {shape[1]} x {shape[2]}: cut or scale the images.")
+        raise ValueError(
+            f"{paths[0] if source.is_dir() else source} has {found[1]} x {found[2]} pixels, and the model "
+            f"takes {shape[1]} x {shape[2]}: cut or scale the images."
+        )
     return Series(frames, axis, stride)
 
 
@@ -271,8 +296,10 @@ def _numbered(paths: list[Path], folder: Path) -> tuple[list[Path], np.ndarray]:
         return paths, np.arange(len(paths))
     sequences = sorted({beginning for beginning, _ in named})
     if len(sequences) > 1:
-        raise ValueError(f"{folder} holds {len(sequences)} sequences, {sequences[0]}... and {sequences[1]}...: give a "
-                         "folder with one.")
+        raise ValueError(
+            f"{folder} holds {len(sequences)} sequences, {sequences[0]}... and {sequences[1]}...: give a "
+            "folder with one."
+        )
     numbers = np.array([number for _, number in named])
     if len(set(numbers)) < len(numbers):
         raise ValueError(f"{folder} has several images with the same number.")
@@ -306,8 +333,10 @@ def windows_in(series: Series, offsets: np.ndarray, window: str, source: Path) -
     missing = wanted[~np.isin(wanted, axis)]
     if len(missing):
         what = "too few frames" if missing[0] < axis[0] or missing[-1] > axis[-1] else "a gap between the frames"
-        raise ValueError(f"{what}: {need}, from {show(wanted[0])} to {show(wanted[-1])}, and {len(missing)} of them "
-                         f"are not there, the first {show(missing[0])}; {there}.")
+        raise ValueError(
+            f"{what}: {need}, from {show(wanted[0])} to {show(wanted[-1])}, and {len(missing)} of them "
+            f"are not there, the first {show(missing[0])}; {there}."
+        )
     return np.searchsorted(axis, wanted)[None]
 
 

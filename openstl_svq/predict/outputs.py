@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..data import image_format
+from ..data.formats.sources import VIDEOS
 from ..files import replacing
-from ..host.builtin.datasets import image_format
-from ..host.builtin.datasets.sources import VIDEOS
 from .inputs import ARRAYS, Series, images_in
 
 PICTURES = (".gif", ".mp4", ".png")
@@ -29,7 +29,7 @@ def output_path(source, out=None, *, force: bool = False) -> Path:
     source = Path(source)
     if out is None:
         array = source.suffix.lower() in ARRAYS
-        images = source.suffix.lower() in VIDEOS or source.is_dir() and images_in(source)
+        images = source.suffix.lower() in VIDEOS or (source.is_dir() and images_in(source))
         out = f"{source.resolve().stem}_forecast{'.npz' if array else '.gif' if images else '.nc'}"
     out = Path(out)
     if out.suffix.lower() not in ENDINGS:
@@ -63,8 +63,9 @@ def writer_for(suffix: str, hparams, window: str) -> Callable[[Result], None]:
         return _write_netcdf if suffix == ".nc" else _write_npz
     weather = "weather" in hparams.dataname
     if weather or hparams.in_shape[1] not in (1, 3):
-        raise ValueError(f"{suffix} holds pictures, and {hparams.dataname} has none; write "
-                         f"{'.nc or ' if weather else ''}.npz.")
+        raise ValueError(
+            f"{suffix} holds pictures, and {hparams.dataname} has none; write {'.nc or ' if weather else ''}.npz."
+        )
     if window == "all":
         raise ValueError(f"{suffix} holds one forecast; write all of them as .npz.")
     if suffix == ".mp4" and importlib.util.find_spec("imageio_ffmpeg") is None:
@@ -111,10 +112,10 @@ def _write_netcdf(result: Result) -> None:
             channel = 0
             for name, _, dims in grid.variables:
                 channels = prod(list(dims.values())[:-2])
-                values = forecast[:, :, channel:channel + channels]  # (n, S, L, H, W)
+                values = forecast[:, :, channel : channel + channels]  # (n, S, L, H, W)
                 values = values.reshape(*values.shape[:2], *dims.values())
                 if result.many:
-                    file[name][begin:begin + len(values)] = values
+                    file[name][begin : begin + len(values)] = values
                 else:
                     file[name][:] = values[0]
                 channel += channels
@@ -143,7 +144,7 @@ def _write_npz(result: Result) -> None:
 def _write_pictures(result: Result, blue_first: bool) -> None:
     import imageio.v3 as iio
 
-    (forecast,), = result.forecasts  # (S, C, H, W)
+    ((forecast,),) = result.forecasts  # (S, C, H, W)
     pixels = (forecast.clip(0, 1) * 255).round().astype(np.uint8).transpose(0, 2, 3, 1)  # (S, H, W, C)
     pixels = pixels[..., ::-1] if blue_first else pixels
     pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels

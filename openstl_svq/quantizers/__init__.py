@@ -19,7 +19,26 @@ from .svq_raw import SVQRaw
 from .usage import WeightStatistics, index_usage, perplexity
 from .vq import VQ
 
-__all__ = ["LFQ", "MLP", "SVQ", "VQ", "FusedSVQ", "GroupedResidualVQ", "LibraryQuantizer", "MultiHeadedVQ",
-           "Quantizer", "QuantizerOutput", "ResidualFSQ", "ResidualLFQ", "ResidualVQ", "SVQRaw",
-           "StochasticResidualVQ", "WeightStatistics", "build_quantizer", "index_usage", "list_quantizers",
-           "perplexity", "register_quantizer"]
+__all__ = [
+    "LFQ",
+    "MLP",
+    "SVQ",
+    "VQ",
+    "FusedSVQ",
+    "GroupedResidualVQ",
+    "LibraryQuantizer",
+    "MultiHeadedVQ",
+    "Quantizer",
+    "QuantizerOutput",
+    "ResidualFSQ",
+    "ResidualLFQ",
+    "ResidualVQ",
+    "SVQRaw",
+    "StochasticResidualVQ",
+    "WeightStatistics",
+    "build_quantizer",
+    "index_usage",
+    "list_quantizers",
+    "perplexity",
+    "register_quantizer",
+]

@@ -60,8 +60,10 @@ class Quantizer(nn.Module):
     def check_latent(self, z: Tensor) -> None:
         """Raises ValueError unless `z` is a latent this quantizer takes."""
         if z.ndim != 4 or z.shape[1] != self.dim or not z.is_floating_point():
-            raise ValueError(f"{type(self).__name__} takes a floating-point latent of shape (N, {self.dim}, H, W), "
-                             f"got {z.dtype} {tuple(z.shape)}")
+            raise ValueError(
+                f"{type(self).__name__} takes a floating-point latent of shape (N, {self.dim}, H, W), "
+                f"got {z.dtype} {tuple(z.shape)}"
+            )
 
     def quantize(self, z: Tensor, *, return_codes: bool, return_usage: bool) -> QuantizerOutput:
         """`forward` after the check of `z`."""

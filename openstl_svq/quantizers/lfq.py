@@ -12,7 +12,19 @@ class LFQ(LibraryQuantizer):
         codebook_size: a power of 2.
     """
 
-    def __init__(self, dim: int, codebook_size: int = 8192, entropy_loss_weight: float = 0.1,
-                 aux_loss_weight: float = 1.0, **settings):
-        super().__init__(dim, "LFQ", aux_loss_weight, codebook_size=codebook_size,
-                         entropy_loss_weight=entropy_loss_weight, **settings)
+    def __init__(
+        self,
+        dim: int,
+        codebook_size: int = 8192,
+        entropy_loss_weight: float = 0.1,
+        aux_loss_weight: float = 1.0,
+        **settings,
+    ):
+        super().__init__(
+            dim,
+            "LFQ",
+            aux_loss_weight,
+            codebook_size=codebook_size,
+            entropy_loss_weight=entropy_loss_weight,
+            **settings,
+        )

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..naming import unknown
-from .base import Quantizer, QuantizerOutput, from_tokens, full_precision, zero_loss
+from .base import Quantizer, QuantizerOutput, full_precision, zero_loss
 from .checks import check_number, check_positive, check_settings
 from .memory import default_device, require_memory
 from .usage import index_usage
@@ -41,14 +41,35 @@ NOT_A_QUANTIZER = {
 }
 
 # Which axes mean what is the adapter's business.
-_LAYOUT = {"dim", "channel_last", "channel_first", "is_channel_first", "accept_image_fmap", "accept_3d_fmap",
-           "keep_num_codebooks_dim", "return_indices"}
+_LAYOUT = {
+    "dim",
+    "channel_last",
+    "channel_first",
+    "is_channel_first",
+    "accept_image_fmap",
+    "accept_3d_fmap",
+    "keep_num_codebooks_dim",
+    "return_indices",
+}
 
 _TRIAL = (8, 8)  # height and width of a latent
-_SIZES = ("codebook_size", "num_quantizers", "groups", "heads", "num_codebooks", "codebook_dim", "frozen_codebook_dim",
-          "kmeans_iters")
-_WEIGHTS = ("commitment_weight", "commitment_loss_weight", "entropy_loss_weight", "orthogonal_reg_weight",
-            "codebook_diversity_loss_weight")
+_SIZES = (
+    "codebook_size",
+    "num_quantizers",
+    "groups",
+    "heads",
+    "num_codebooks",
+    "codebook_dim",
+    "frozen_codebook_dim",
+    "kmeans_iters",
+)
+_WEIGHTS = (
+    "commitment_weight",
+    "commitment_loss_weight",
+    "entropy_loss_weight",
+    "orthogonal_reg_weight",
+    "codebook_diversity_loss_weight",
+)
 _COUNTS = ("num_quantizers", "groups", "heads", "num_codebooks")
 
 
@@ -100,7 +121,8 @@ class LibraryQuantizer(Quantizer):
         self._settings = settings
         self.library = self._build()
         sizes = getattr(self.library, "codebook_sizes", None) or (
-            settings.get("codebook_size") or getattr(self.library, "codebook_size", None),)
+            settings.get("codebook_size") or getattr(self.library, "codebook_size", None),
+        )
         self.codebook_size = sizes if len(set(sizes)) > 1 else sizes[0]
         self._bytes_per_token_and_code = _bytes_per_token_and_code(library_class, settings)
         self._try_once()
@@ -128,7 +150,9 @@ class LibraryQuantizer(Quantizer):
                 raise self._not_valid(error) from error
 
     def _not_valid(self, error: Exception) -> ValueError:
-        reason = str(error) or traceback.extract_tb(error.__traceback__)[-1].line  # the library asserts without messages
+        reason = (
+            str(error) or traceback.extract_tb(error.__traceback__)[-1].line
+        )  # the library asserts without messages
         written = ", ".join(f"{name}={value!r}" for name, value in {"dim": self.dim, **self._settings}.items())
         return ValueError(f"{self.library_class}({written}) is not valid: {reason}")
 
@@ -165,8 +189,10 @@ class LibraryQuantizer(Quantizer):
         tokens = z.flatten(2) if channels_first else z.flatten(2).transpose(1, 2).contiguous()  # (N, HW, C) as a rule
         output = self.library(tokens)
         if not isinstance(output, tuple) or len(output) < 2 or output[0].shape != tokens.shape:
-            raise ValueError(f"{self.library_class} does not return (quantized, indices, ...) with the shape of its "
-                             f"input, so it cannot stand in a model; other classes: {', '.join(usable_classes())}")
+            raise ValueError(
+                f"{self.library_class} does not return (quantized, indices, ...) with the shape of its "
+                f"input, so it cannot stand in a model; other classes: {', '.join(usable_classes())}"
+            )
         quantized, indices, *rest = output
         loss = next((t.mean() for t in rest if torch.is_tensor(t)), z.new_zeros(()))
         quantized = (quantized if channels_first else quantized.transpose(1, 2)).reshape(n, c, h, w)
@@ -188,9 +214,14 @@ class LibraryQuantizer(Quantizer):
         if self.training and self._bytes_per_token_and_code:
             device = next(self.library.buffers()).device
             codes = max(self.codebook_size) if isinstance(self.codebook_size, tuple) else self.codebook_size
-            require_memory(tokens * self._bytes_per_token_and_code, codes, device,
-                           f"a training step of {self.library_class} over {tokens} tokens", "codebook_size",
-                           "Use a smaller codebook or batch.")
+            require_memory(
+                tokens * self._bytes_per_token_and_code,
+                codes,
+                device,
+                f"a training step of {self.library_class} over {tokens} tokens",
+                "codebook_size",
+                "Use a smaller codebook or batch.",
+            )
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
         # Some buffers come into being at the first training step (affine_param): make room for saved ones.
@@ -238,8 +269,12 @@ def _chain(name: str) -> list[str]:
 def _parameters(name: str) -> set[str]:
     """What the class and those it passes settings on to can be given."""
     classes = library_classes()
-    return {p for c in _chain(name) for p, kind in inspect.signature(classes[c]).parameters.items()
-            if kind.kind is not kind.VAR_KEYWORD}
+    return {
+        p
+        for c in _chain(name)
+        for p, kind in inspect.signature(classes[c]).parameters.items()
+        if kind.kind is not kind.VAR_KEYWORD
+    }
 
 
 def _check_settings(name: str, dim: int, settings: dict) -> None:
@@ -267,16 +302,21 @@ def _check_settings(name: str, dim: int, settings: dict) -> None:
     if "LFQ" in chain and codebook_size is not None and (codebook_size < 2 or codebook_size & (codebook_size - 1)):
         power = 2 ** max(1, int(math.log2(codebook_size)))
         nearest = min(power, 2 * power, key=lambda size: abs(size - codebook_size))
-        raise ValueError(f"codebook_size of {name} must be a power of 2, at least 2, got {codebook_size}; the nearest "
-                         f"valid value is {nearest}")
+        raise ValueError(
+            f"codebook_size of {name} must be a power of 2, at least 2, got {codebook_size}; the nearest "
+            f"valid value is {nearest}"
+        )
     groups = settings.get("groups") or 1
     if dim % groups:
         nearest = min((d for d in range(1, dim + 1) if dim % d == 0), key=lambda d: abs(d - groups))
-        raise ValueError(f"groups must divide the latent's {dim} channels, got {groups}; the nearest valid value is "
-                         f"{nearest}")
+        raise ValueError(
+            f"groups must divide the latent's {dim} channels, got {groups}; the nearest valid value is {nearest}"
+        )
     if "ResidualVQ" in chain and settings.get("heads", 1) != 1:
-        raise ValueError(f"{name} has no heads, got heads={settings['heads']}; the only valid value is 1. For heads "
-                         "use multi_headed_vq")
+        raise ValueError(
+            f"{name} has no heads, got heads={settings['heads']}; the only valid value is 1. For heads "
+            "use multi_headed_vq"
+        )
     if settings.get("levels") is not None and not (name == "LatentQuantize" and settings.get("codebook_dim")):
         smallest = 2 if "ResidualFSQ" in chain or settings.get("preserve_symmetry") or "FSQ" not in chain else 3
         _check_levels(settings["levels"], smallest)
@@ -290,8 +330,10 @@ def _check_levels(levels, smallest):
     if alone or not levels or len(whole) < len(levels) or min(levels) < smallest:
         numbers = [level for level in levels if isinstance(level, (int, float)) and math.isfinite(level)]
         nearest = [max(int(level), smallest) for level in numbers] or [8, 5, 5, 5]
-        raise ValueError(f"levels must be integers of at least {smallest}, one per dimension of the codebook, got "
-                         f"{list(levels)}; the nearest valid value is {nearest}")
+        raise ValueError(
+            f"levels must be integers of at least {smallest}, one per dimension of the codebook, got "
+            f"{list(levels)}; the nearest valid value is {nearest}"
+        )
 
 
 def _require_codebook_memory(name, dim, settings):

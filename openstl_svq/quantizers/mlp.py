@@ -17,6 +17,7 @@ class MLP(FusedSVQ):
         codebook_size, hidden_dim, init: of the SVQ whose fold is the initialisation.
     """
 
-    def __init__(self, dim: int, codebook_size: int = 10_000, hidden_dim: int | None = 128,
-                 init: str = "kaiming_uniform"):
+    def __init__(
+        self, dim: int, codebook_size: int = 10_000, hidden_dim: int | None = 128, init: str = "kaiming_uniform"
+    ):
         super().__init__(SVQ(dim, codebook_size, hidden_dim, init=init))

@@ -13,7 +13,23 @@ class MultiHeadedVQ(LibraryQuantizer):
         settings: further ones of ``VectorQuantize``.
     """
 
-    def __init__(self, dim: int, codebook_size: int = 1024, heads: int = 8, codebook_dim: int | None = None,
-                 separate_codebook_per_head: bool = False, aux_loss_weight: float = 1.0, **settings):
-        super().__init__(dim, "VectorQuantize", aux_loss_weight, codebook_size=codebook_size, heads=heads,
-                         codebook_dim=codebook_dim, separate_codebook_per_head=separate_codebook_per_head, **settings)
+    def __init__(
+        self,
+        dim: int,
+        codebook_size: int = 1024,
+        heads: int = 8,
+        codebook_dim: int | None = None,
+        separate_codebook_per_head: bool = False,
+        aux_loss_weight: float = 1.0,
+        **settings,
+    ):
+        super().__init__(
+            dim,
+            "VectorQuantize",
+            aux_loss_weight,
+            codebook_size=codebook_size,
+            heads=heads,
+            codebook_dim=codebook_dim,
+            separate_codebook_per_head=separate_codebook_per_head,
+            **settings,
+        )

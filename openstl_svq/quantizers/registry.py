@@ -45,8 +45,10 @@ def register_quantizer(name: str, description: str, *, override: bool = False) -
         # A configuration file that defines a quantizer may be read more than once.
         same = (owner.__module__, owner.__qualname__) == (cls.__module__, cls.__qualname__)
         if not same and not override:
-            raise ValueError(f"the quantizer name {name!r} is taken by {owner.__module__}.{owner.__qualname__}; choose "
-                             f"another, or replace it with override=True")
+            raise ValueError(
+                f"the quantizer name {name!r} is taken by {owner.__module__}.{owner.__qualname__}; choose "
+                f"another, or replace it with override=True"
+            )
         _REGISTRY[name] = _Entry(cls, description)
         return cls
 

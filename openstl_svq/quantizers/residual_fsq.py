@@ -14,7 +14,13 @@ class ResidualFSQ(LibraryQuantizer):
         levels: per channel of the code; their product is the codebook size.
     """
 
-    def __init__(self, dim: int, levels: Sequence[int] = (8, 5, 5, 3), num_quantizers: int = 8,
-                 aux_loss_weight: float = 1.0, **settings):
+    def __init__(
+        self,
+        dim: int,
+        levels: Sequence[int] = (8, 5, 5, 3),
+        num_quantizers: int = 8,
+        aux_loss_weight: float = 1.0,
+        **settings,
+    ):
         levels = list(levels) if isinstance(levels, tuple) else levels  # others are refused
         super().__init__(dim, "ResidualFSQ", aux_loss_weight, levels=levels, num_quantizers=num_quantizers, **settings)

@@ -12,7 +12,9 @@ class ResidualLFQ(LibraryQuantizer):
         codebook_size: a power of 2.
     """
 
-    def __init__(self, dim: int, codebook_size: int = 256, num_quantizers: int = 8, aux_loss_weight: float = 1.0,
-                 **settings):
-        super().__init__(dim, "ResidualLFQ", aux_loss_weight, codebook_size=codebook_size,
-                         num_quantizers=num_quantizers, **settings)
+    def __init__(
+        self, dim: int, codebook_size: int = 256, num_quantizers: int = 8, aux_loss_weight: float = 1.0, **settings
+    ):
+        super().__init__(
+            dim, "ResidualLFQ", aux_loss_weight, codebook_size=codebook_size, num_quantizers=num_quantizers, **settings
+        )

@@ -8,7 +8,21 @@ from .registry import register_quantizer
 class ResidualVQ(LibraryQuantizer):
     """Residual VQ (Zeghidour et al. 2022). Further settings: those of ``ResidualVQ`` and ``VectorQuantize``."""
 
-    def __init__(self, dim: int, codebook_size: int = 1024, num_quantizers: int = 8, shared_codebook: bool = True,
-                 aux_loss_weight: float = 1.0, **settings):
-        super().__init__(dim, "ResidualVQ", aux_loss_weight, codebook_size=codebook_size,
-                         num_quantizers=num_quantizers, shared_codebook=shared_codebook, **settings)
+    def __init__(
+        self,
+        dim: int,
+        codebook_size: int = 1024,
+        num_quantizers: int = 8,
+        shared_codebook: bool = True,
+        aux_loss_weight: float = 1.0,
+        **settings,
+    ):
+        super().__init__(
+            dim,
+            "ResidualVQ",
+            aux_loss_weight,
+            codebook_size=codebook_size,
+            num_quantizers=num_quantizers,
+            shared_codebook=shared_codebook,
+            **settings,
+        )

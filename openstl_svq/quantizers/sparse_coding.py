@@ -31,8 +31,15 @@ def step_size(codebook: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def ista(tokens: Tensor, codebook: Tensor, l1_weight: float, *, positive: bool = False, iterations: int = 100_000,
-         tolerance: float | None = 1e-9) -> Tensor:
+def ista(
+    tokens: Tensor,
+    codebook: Tensor,
+    l1_weight: float,
+    *,
+    positive: bool = False,
+    iterations: int = 100_000,
+    tolerance: float | None = 1e-9,
+) -> Tensor:
     """Proximal gradient descent from w = 0 (the iteration of Section 3.1).
 
     Args:
@@ -51,8 +58,15 @@ def ista(tokens: Tensor, codebook: Tensor, l1_weight: float, *, positive: bool =
 
 
 @torch.no_grad()
-def fista(tokens: Tensor, codebook: Tensor, l1_weight: float, *, positive: bool = False, iterations: int = 100_000,
-          tolerance: float | None = 1e-9) -> Tensor:
+def fista(
+    tokens: Tensor,
+    codebook: Tensor,
+    l1_weight: float,
+    *,
+    positive: bool = False,
+    iterations: int = 100_000,
+    tolerance: float | None = 1e-9,
+) -> Tensor:
     """`ista` with momentum (Beck & Teboulle 2009), left out where it points uphill (after O'Donoghue & Candes 2015)."""
     return _solve(tokens, codebook, l1_weight, positive, iterations, tolerance, accelerated=True)
 
@@ -61,8 +75,10 @@ def _solve(tokens, codebook, l1_weight, positive, iterations, tolerance, acceler
     check_number("l1_weight", l1_weight)
     check_positive("iterations", iterations)
     if tokens.ndim != 2 or codebook.ndim != 2 or tokens.shape[1] != codebook.shape[1]:
-        raise ValueError(f"tokens (T, C) and codebook (N, C) must have the same C, got {tuple(tokens.shape)} and "
-                         f"{tuple(codebook.shape)}")
+        raise ValueError(
+            f"tokens (T, C) and codebook (N, C) must have the same C, got {tuple(tokens.shape)} and "
+            f"{tuple(codebook.shape)}"
+        )
     step = step_size(codebook)
     if tolerance is not None:
         tolerance = max(tolerance, 4 * torch.finfo(codebook.dtype).eps)
@@ -81,6 +97,9 @@ def _solve(tokens, codebook, l1_weight, positive, iterations, tolerance, acceler
         else:
             ahead = w
     if tolerance is not None:
-        warnings.warn(f"the weights still change after {iterations} iterations; allow more, or a larger tolerance",
-                      RuntimeWarning, stacklevel=4)
+        warnings.warn(
+            f"the weights still change after {iterations} iterations; allow more, or a larger tolerance",
+            RuntimeWarning,
+            stacklevel=4,
+        )
     return w

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from .base import (Quantizer, QuantizerOutput, at_least_float32, from_tokens, full_precision, to_tokens, zero_loss)
+from .base import Quantizer, QuantizerOutput, at_least_float32, from_tokens, full_precision, to_tokens, zero_loss
 from .checks import check_bool, check_choice, check_positive
 from .memory import default_device, require_memory
 from .registry import register_quantizer
@@ -30,8 +30,10 @@ _LEAST_SPARSE = 10  # codes; with fewer, nine tenths rounded up are all of them
 def check_init(init, codebook_size: int) -> str:
     check_choice("init", init, CODEBOOK_INITS)
     if init == "sparse" and codebook_size < _LEAST_SPARSE:
-        raise ValueError(f"init 'sparse' makes nine tenths of a codebook zero, all of it with {codebook_size} codes; "
-                         f"the smallest valid codebook_size is {_LEAST_SPARSE}")
+        raise ValueError(
+            f"init 'sparse' makes nine tenths of a codebook zero, all of it with {codebook_size} codes; "
+            f"the smallest valid codebook_size is {_LEAST_SPARSE}"
+        )
     return init
 
 
@@ -102,15 +104,21 @@ class SVQ(Quantizer):
     ):
         super().__init__(dim)
         self.codebook_size = check_positive("codebook_size", codebook_size)
-        self.hidden_dim = hidden_dim if hidden_dim is None else min(check_positive("hidden_dim", hidden_dim),
-                                                                    self.codebook_size)
+        self.hidden_dim = (
+            hidden_dim if hidden_dim is None else min(check_positive("hidden_dim", hidden_dim), self.codebook_size)
+        )
         self.init = check_init(init, self.codebook_size)
         self.output_relu = check_bool("output_relu", output_relu)
         self.form = check_choice("form", form, FORMS)
         features = self.dim if self.hidden_dim is None else self.hidden_dim
-        require_memory((self.dim + features + 1) * torch.finfo(torch.get_default_dtype()).bits // 8,
-                       self.codebook_size, default_device(), "a codebook with its projection",
-                       "codebook_size", "Use a smaller codebook.")
+        require_memory(
+            (self.dim + features + 1) * torch.finfo(torch.get_default_dtype()).bits // 8,
+            self.codebook_size,
+            default_device(),
+            "a codebook with its projection",
+            "codebook_size",
+            "Use a smaller codebook.",
+        )
 
         self.proj_in = None if self.hidden_dim is None else nn.Linear(self.dim, self.hidden_dim)
         self.proj_out = nn.Linear(features, self.codebook_size)
@@ -124,9 +132,11 @@ class SVQ(Quantizer):
         self._fold_cache: tuple[list, Tensor, Tensor, Tensor] | None = None  # versions, probe, fold, offset
 
     def extra_repr(self) -> str:
-        return (f"dim={self.dim}, codebook_size={self.codebook_size}, hidden_dim={self.hidden_dim}, "
-                f"init={self.init!r}, learn_codebook={self.codebook.requires_grad}, output_relu={self.output_relu}, "
-                f"form={self.form!r}")
+        return (
+            f"dim={self.dim}, codebook_size={self.codebook_size}, hidden_dim={self.hidden_dim}, "
+            f"init={self.init!r}, learn_codebook={self.codebook.requires_grad}, output_relu={self.output_relu}, "
+            f"form={self.form!r}"
+        )
 
     def quantize(self, z: Tensor, *, return_codes: bool, return_usage: bool) -> QuantizerOutput:
         tokens = to_tokens(z)  # (T, C')
@@ -197,11 +207,12 @@ class SVQ(Quantizer):
             return self._form_fold()
         with full_precision(self.codebook.device):
             probe = self._probe()
-        versions = [(p.data_ptr(), None if p.is_inference() else p._version)
-                    for p in (self.codebook, self.proj_out.weight, self.proj_out.bias)]
+        versions = [
+            (p.data_ptr(), None if p.is_inference() else p._version)
+            for p in (self.codebook, self.proj_out.weight, self.proj_out.bias)
+        ]
         cache = self._fold_cache
-        if (cache is None or cache[0] != versions or cache[1].dtype != probe.dtype
-                or not torch.equal(cache[1], probe)):
+        if cache is None or cache[0] != versions or cache[1].dtype != probe.dtype or not torch.equal(cache[1], probe):
             cache = self._fold_cache = (versions, probe, *self._form_fold())
         return cache[2:]
 
@@ -239,7 +250,7 @@ class SVQ(Quantizer):
         """
         tokens = to_tokens(z.detach())
         if self.usage_tokens is not None:
-            tokens = tokens[::_even_stride(len(tokens), self.usage_tokens)]
+            tokens = tokens[:: _even_stride(len(tokens), self.usage_tokens)]
         usage = weight_usage(lambda: self._iterate_weights(tokens, self._chunk_tokens))
         return {name: value.to(z.device) for name, value in usage.items()}
 
@@ -249,9 +260,14 @@ class SVQ(Quantizer):
 
     def _require_weights(self, tokens: int) -> None:
         copies = 2 if torch.is_grad_enabled() else 1  # the weights, and their gradient
-        require_memory(copies * tokens * self.codebook.element_size(), self.codebook_size, self.codebook.device,
-                       f"building the weights of {tokens} tokens", "codebook_size",
-                       'form="folded" needs none of it, regression_weights() yields them in chunks.')
+        require_memory(
+            copies * tokens * self.codebook.element_size(),
+            self.codebook_size,
+            self.codebook.device,
+            f"building the weights of {tokens} tokens",
+            "codebook_size",
+            'form="folded" needs none of it, regression_weights() yields them in chunks.',
+        )
 
 
 class _StreamedRegression(torch.autograd.Function):
@@ -266,7 +282,7 @@ class _StreamedRegression(torch.autograd.Function):
         quantized = hidden.new_empty(len(hidden), codebook.shape[1])  # (T, C')
         buffer = hidden.new_empty(min(chunk, len(hidden)), len(codebook))
         for h, q in zip(hidden.split(chunk), quantized.split(chunk)):
-            w = torch.addmm(bias, h, weight.t(), out=buffer[:len(h)]).relu_()  # (chunk, N)
+            w = torch.addmm(bias, h, weight.t(), out=buffer[: len(h)]).relu_()  # (chunk, N)
             torch.mm(w, codebook, out=q)
         return quantized
 
@@ -282,11 +298,12 @@ class _StreamedRegression(torch.autograd.Function):
         need_hidden, need_weight, need_bias, need_codebook, _ = ctx.needs_input_grad
         grad_hidden = torch.empty_like(hidden)
         grad_weight, grad_bias, grad_codebook = (
-            torch.zeros_like(t, dtype=at_least_float32(t.dtype)) for t in (weight, bias, codebook))
+            torch.zeros_like(t, dtype=at_least_float32(t.dtype)) for t in (weight, bias, codebook)
+        )
         buffers = hidden.new_empty(2, min(ctx.chunk, len(hidden)), len(codebook))
         with full_precision(hidden.device):
             for h, g, grad_h in zip(*(t.split(ctx.chunk) for t in (hidden, grad_quantized, grad_hidden))):
-                w, grad_w = buffers[:, :len(h)]  # (chunk, N) each
+                w, grad_w = buffers[:, : len(h)]  # (chunk, N) each
                 torch.addmm(bias, h, weight.t(), out=w).relu_()
                 if need_codebook:
                     grad_codebook += w.t() @ g
@@ -298,8 +315,13 @@ class _StreamedRegression(torch.autograd.Function):
                     grad_bias += grad_w.sum(0)
                 if need_hidden:
                     torch.mm(grad_w, weight, out=grad_h)
-        return (grad_hidden if need_hidden else None, grad_weight.to(weight.dtype), grad_bias.to(bias.dtype),
-                grad_codebook.to(codebook.dtype), None)
+        return (
+            grad_hidden if need_hidden else None,
+            grad_weight.to(weight.dtype),
+            grad_bias.to(bias.dtype),
+            grad_codebook.to(codebook.dtype),
+            None,
+        )
 
 
 def _even_stride(tokens: int, limit: int) -> int:
@@ -319,8 +341,10 @@ class FusedSVQ(Quantizer):
 
     def __init__(self, svq: SVQ):
         if svq.output_relu:
-            raise ValueError("an SVQ with output_relu=True cannot be folded: its ReLU stands between the weights and "
-                             "the codebook; keep the SVQ itself")
+            raise ValueError(
+                "an SVQ with output_relu=True cannot be folded: its ReLU stands between the weights and "
+                "the codebook; keep the SVQ itself"
+            )
         super().__init__(svq.dim)
         self.hidden_dim = svq.hidden_dim
         with torch.no_grad():

@@ -38,9 +38,17 @@ class SVQRaw(Quantizer):
     State dict: ``encode`` (N, C'), ``recurrence`` (N, N), ``threshold`` (N), ``codebook`` (N, C').
     """
 
-    def __init__(self, dim: int, codebook_size: int = 512, iterations: int = 5, l1_weight: float = 0.1,
-                 positive: bool = False, learn_codebook: bool = True, init: str = "kaiming_uniform",
-                 aux_loss_weight: float = 1.0):
+    def __init__(
+        self,
+        dim: int,
+        codebook_size: int = 512,
+        iterations: int = 5,
+        l1_weight: float = 0.1,
+        positive: bool = False,
+        learn_codebook: bool = True,
+        init: str = "kaiming_uniform",
+        aux_loss_weight: float = 1.0,
+    ):
         super().__init__(dim)
         self.codebook_size = check_positive("codebook_size", codebook_size)
         self.iterations = check_positive("iterations", iterations)
@@ -48,9 +56,14 @@ class SVQRaw(Quantizer):
         self.positive = check_bool("positive", positive)
         self.aux_loss_weight = check_number("aux_loss_weight", aux_loss_weight)
         self.init = check_init(init, self.codebook_size)
-        require_memory((self.codebook_size + 2 * self.dim + 1) * torch.finfo(torch.get_default_dtype()).bits // 8,
-                       self.codebook_size, default_device(), "the N x N matrix of svq_raw", "codebook_size",
-                       "Use a smaller codebook, or the quantizer svq.")
+        require_memory(
+            (self.codebook_size + 2 * self.dim + 1) * torch.finfo(torch.get_default_dtype()).bits // 8,
+            self.codebook_size,
+            default_device(),
+            "the N x N matrix of svq_raw",
+            "codebook_size",
+            "Use a smaller codebook, or the quantizer svq.",
+        )
 
         self.codebook = nn.Parameter(torch.empty(self.codebook_size, self.dim))
         CODEBOOK_INITS[init](self.codebook)
@@ -62,9 +75,11 @@ class SVQRaw(Quantizer):
         self.codebook.requires_grad_(check_bool("learn_codebook", learn_codebook))
 
     def extra_repr(self) -> str:
-        return (f"dim={self.dim}, codebook_size={self.codebook_size}, iterations={self.iterations}, "
-                f"l1_weight={self.l1_weight:g}, positive={self.positive}, init={self.init!r}, "
-                f"learn_codebook={self.codebook.requires_grad}")
+        return (
+            f"dim={self.dim}, codebook_size={self.codebook_size}, iterations={self.iterations}, "
+            f"l1_weight={self.l1_weight:g}, positive={self.positive}, init={self.init!r}, "
+            f"learn_codebook={self.codebook.requires_grad}"
+        )
 
     def quantize(self, z: Tensor, *, return_codes: bool, return_usage: bool) -> QuantizerOutput:
         tokens = to_tokens(z)  # (T, C')
@@ -99,6 +114,11 @@ class SVQRaw(Quantizer):
 
     def check_memory(self, tokens: int) -> None:
         copies = 2 * self.iterations if torch.is_grad_enabled() else 3  # per iteration, backward needs two tensors
-        require_memory(copies * tokens * self.codebook.element_size(), self.codebook_size, self.codebook.device,
-                       f"svq_raw with {self.iterations} iterations over {tokens} tokens", "codebook_size",
-                       "Use a smaller codebook or batch, fewer iterations, or the quantizer svq.")
+        require_memory(
+            copies * tokens * self.codebook.element_size(),
+            self.codebook_size,
+            self.codebook.device,
+            f"svq_raw with {self.iterations} iterations over {tokens} tokens",
+            "codebook_size",
+            "Use a smaller codebook or batch, fewer iterations, or the quantizer svq.",
+        )

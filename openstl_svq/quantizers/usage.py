@@ -107,9 +107,12 @@ class WeightStatistics:
         self.mean += delta * n_b / n
         self._m2 += m2_b + delta**2 * n_a * n_b / n
         self._m3 += m3_b + delta**3 * n_a * n_b * (n_a - n_b) / n**2 + 3 * delta * (n_a * m2_b - n_b * m2_a) / n
-        self._m4 += (m4_b + delta**4 * n_a * n_b * (n_a**2 - n_a * n_b + n_b**2) / n**3
-                     + 6 * delta**2 * (n_a**2 * m2_b + n_b**2 * m2_a) / n**2
-                     + 4 * delta * (n_a * m3_b - n_b * m3_a) / n)
+        self._m4 += (
+            m4_b
+            + delta**4 * n_a * n_b * (n_a**2 - n_a * n_b + n_b**2) / n**3
+            + 6 * delta**2 * (n_a**2 * m2_b + n_b**2 * m2_a) / n**2
+            + 4 * delta * (n_a * m3_b - n_b * m3_a) / n
+        )
         self.count = n
 
     def update_marks(self, weights: Tensor) -> None:
@@ -133,4 +136,3 @@ class WeightStatistics:
         usage["codebook_usage"] = (self._marks[self.thetas.index(min(self.thetas))] > 0).double().mean()
         usage["kurtosis"] = torch.tensor(self.kurtosis)
         return {name: value.float() for name, value in usage.items()}
-

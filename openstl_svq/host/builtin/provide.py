@@ -4,15 +4,28 @@ import inspect
 
 import torch
 
+from ...data import dataset_parameters, load_data
 from .api import BaseExperiment
 from .core import get_optim_scheduler, metric
-from .datasets import BaseDataModule, dataset_parameters, load_data
 from .methods import TAU, Base_method, SimVP, method_maps
 from .models import SimVP_Model
 from .utils import create_parser
 
-__all__ = ["BaseDataModule", "BaseExperiment", "Base_method", "SimVP", "SimVP_Model", "TAU", "create_parser",
-           "dataset_parameters", "example_input", "get_optim_scheduler", "load_data", "method_keys", "method_maps", "metric"]
+__all__ = [
+    "TAU",
+    "BaseExperiment",
+    "Base_method",
+    "SimVP",
+    "SimVP_Model",
+    "create_parser",
+    "dataset_parameters",
+    "example_input",
+    "get_optim_scheduler",
+    "load_data",
+    "method_keys",
+    "method_maps",
+    "metric",
+]
 
 
 def method_keys(method: str) -> set[str]:

@@ -3,7 +3,6 @@ import os.path as osp
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from ..datasets import BaseDataModule, load_data
 from ..methods import method_maps
 
 
@@ -25,13 +24,17 @@ class BaseExperiment:
         pl.seed_everything(args.seed, verbose=False)
         self.data = self._get_data(dataloaders)
         self.method = method_maps[self.args.method](
-            steps_per_epoch=len(self.data.train_loader), test_mean=self.data.test_mean, test_std=self.data.test_std,
-            save_dir=save_dir, **self.config)
+            steps_per_epoch=len(self.data.train_loader),
+            test_mean=self.data.test_mean,
+            test_std=self.data.test_std,
+            save_dir=save_dir,
+            **self.config,
+        )
         callbacks, self.save_dir = self._load_callbacks(args, save_dir, osp.join(save_dir, "checkpoints"))
         self.trainer = self._init_trainer(args, callbacks, strategy)
 
     def _get_data(self, dataloaders=None):
-        return BaseDataModule(*(dataloaders or load_data(**self.config)))
+        raise NotImplementedError(f"{type(self).__name__} must make its data in _get_data")
 
     def _load_callbacks(self, args, save_dir, ckpt_dir):
         best = ModelCheckpoint(dirpath=ckpt_dir, filename="best", monitor=args.metric_for_bestckpt, save_last=True)

@@ -11,9 +11,25 @@ from torch.optim.lr_scheduler import OneCycleLR
 from ....naming import choose
 
 # OpenSTL's name -> the name in timm's factory.
-OPTIMIZERS = {name: name for name in (
-    "adam", "adamw", "sgd", "nesterov", "momentum", "nadam", "radam", "adamp", "sgdp", "adadelta", "adafactor",
-    "adahessian", "rmsprop", "rmsproptf")} | {"nvnovograd": "novograd"}
+OPTIMIZERS = {
+    name: name
+    for name in (
+        "adam",
+        "adamw",
+        "sgd",
+        "nesterov",
+        "momentum",
+        "nadam",
+        "radam",
+        "adamp",
+        "sgdp",
+        "adadelta",
+        "adafactor",
+        "adahessian",
+        "rmsprop",
+        "rmsproptf",
+    )
+} | {"nvnovograd": "novograd"}
 SCHEDULERS = ("onecycle", "cosine", "tanh", "step", "multistep")
 _LOOKAHEAD = "lookahead_"  # prefix of an optimizer's name: Lookahead around it
 
@@ -50,12 +66,21 @@ def _optimizer(args, model: nn.Module) -> Optimizer:
     lookahead = _LOOKAHEAD if name.startswith(_LOOKAHEAD) else ""
     name = choose("optimizer", name.removeprefix(_LOOKAHEAD), OPTIMIZERS)
     groups = parameter_groups(model, args.weight_decay, args.filter_bias_and_bn)
-    options = {key: value for key, value in (("eps", getattr(args, "opt_eps", None)),
-                                             ("betas", getattr(args, "opt_betas", None))) if value is not None}
+    options = {
+        key: value
+        for key, value in (("eps", getattr(args, "opt_eps", None)), ("betas", getattr(args, "opt_betas", None)))
+        if value is not None
+    }
     if "betas" in options:
         options["betas"] = tuple(options["betas"])
-    optimizer = create_optimizer_v2(groups, lookahead + OPTIMIZERS[name], lr=args.lr, weight_decay=args.weight_decay,
-                                    momentum=args.momentum, **options)
+    optimizer = create_optimizer_v2(
+        groups,
+        lookahead + OPTIMIZERS[name],
+        lr=args.lr,
+        weight_decay=args.weight_decay,
+        momentum=args.momentum,
+        **options,
+    )
     for key in options:
         if key not in optimizer.defaults:  # timm's factory drops what an optimizer does not have
             raise ValueError(f"optimizer {name!r} has no {key}; leave opt_{key} out.")
@@ -74,8 +99,10 @@ def parameter_groups(model: nn.Module, weight_decay: float, filter_bias_and_bn: 
         return [{"params": [p for _, p in trainable], "weight_decay": weight_decay}]
     listed = set(model.no_weight_decay()) if hasattr(model, "no_weight_decay") else set()
     plain = {name for name, p in trainable if p.ndim <= 1 or name.endswith(".bias") or name in listed}
-    groups = [{"params": [p for name, p in trainable if name not in plain], "weight_decay": weight_decay},
-              {"params": [p for name, p in trainable if name in plain], "weight_decay": 0.0}]
+    groups = [
+        {"params": [p for name, p in trainable if name not in plain], "weight_decay": weight_decay},
+        {"params": [p for name, p in trainable if name in plain], "weight_decay": 0.0},
+    ]
     return [group for group in groups if group["params"]]
 
 
@@ -84,12 +111,14 @@ def _scheduler(args, optimizer: Optimizer, epoch: int, steps_per_epoch: int):
     if name == "onecycle":
         # OpenSTL rounds the whole training down, so an epoch that does not divide evenly outlasts the schedule.
         steps = epoch * math.ceil(steps_per_epoch / len(args.gpus))
-        return OneCycleLR(optimizer, max_lr=args.lr, total_steps=steps,
-                          final_div_factor=getattr(args, "final_div_factor", 1e4))
+        return OneCycleLR(
+            optimizer, max_lr=args.lr, total_steps=steps, final_div_factor=getattr(args, "final_div_factor", 1e4)
+        )
     warmup = {"warmup_lr_init": args.warmup_lr, "warmup_t": args.warmup_epoch}
     if name == "cosine":
-        return CosineLRScheduler(optimizer, t_initial=epoch, lr_min=args.min_lr,
-                                 k_decay=getattr(args, "lr_k_decay", 1.0), **warmup)
+        return CosineLRScheduler(
+            optimizer, t_initial=epoch, lr_min=args.min_lr, k_decay=getattr(args, "lr_k_decay", 1.0), **warmup
+        )
     if name == "tanh":
         return TanhLRScheduler(optimizer, t_initial=epoch, lr_min=args.min_lr, **warmup)
     if name == "step":

@@ -4,4 +4,4 @@ from .tau import TAU
 
 method_maps = {"simvp": SimVP, "tau": TAU}
 
-__all__ = ["Base_method", "SimVP", "TAU", "method_maps"]
+__all__ = ["TAU", "Base_method", "SimVP", "method_maps"]

@@ -22,9 +22,12 @@ class Base_method(pl.LightningModule):
 
     def configure_optimizers(self):
         optimizer, scheduler, by_epoch = get_optim_scheduler(
-            self.hparams, self.hparams.epoch, self.model, self.hparams.steps_per_epoch)
-        return {"optimizer": optimizer,
-                "lr_scheduler": {"scheduler": scheduler, "interval": "epoch" if by_epoch else "step"}}
+            self.hparams, self.hparams.epoch, self.model, self.hparams.steps_per_epoch
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "epoch" if by_epoch else "step"},
+        }
 
     def validation_step(self, batch, batch_idx) -> Tensor:
         return self._evaluate(batch, "val_loss")

@@ -30,6 +30,7 @@ class SimVP(Base_method):
     def training_step(self, batch, batch_idx) -> Tensor:
         batch_x, batch_y = batch
         loss = self.criterion(self(batch_x), batch_y)
-        self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, sync_dist=True,
-                 batch_size=len(batch_x))
+        self.log(
+            "train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=len(batch_x)
+        )
         return loss

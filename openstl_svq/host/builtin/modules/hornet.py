@@ -54,8 +54,8 @@ class RecursiveGatedConv(nn.Module):
 class HorNetBlock(nn.Module):
     """(B, dim, H, W) -> (B, dim, H, W); dim divisible by 8.
 
-        x = x + DropPath(gamma1 * gnconv(LN(x)))
-        x = x + DropPath(gamma2 * MLP(LN(x)))
+    x = x + DropPath(gamma1 * gnconv(LN(x)))
+    x = x + DropPath(gamma2 * MLP(LN(x)))
     """
 
     def __init__(self, dim: int, *, mlp_ratio: float, drop_path: float):

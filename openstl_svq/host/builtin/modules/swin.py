@@ -23,9 +23,7 @@ class SwinBlock(SwinTransformerBlock):
     edges that a shifted window joins: the grid is treated as periodic (which a global one is, along longitude).
     """
 
-    def __init__(
-        self, dim: int, grid: tuple[int, int], *, index: int, mlp_ratio: float, drop: float, drop_path: float
-    ):
+    def __init__(self, dim: int, grid: tuple[int, int], *, index: int, mlp_ratio: float, drop: float, drop_path: float):
         check_divisible(dim, HEADS, "swin", "attention heads")
         side = window_size(grid)
         check_grid(grid, side)

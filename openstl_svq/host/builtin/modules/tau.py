@@ -22,10 +22,7 @@ class TemporalAttention(LargeKernelConv):
             raise ValueError(f"tau: needs at least 4 channels to squeeze, got {dim}; raise hid_S or hid_T")
         hidden_dim = dim // max(dim // 16, 4)
         self.fc = nn.Sequential(
-            nn.Linear(dim, hidden_dim, bias=False),
-            nn.ReLU(),
-            nn.Linear(hidden_dim, dim, bias=False),
-            nn.Sigmoid(),
+            nn.Linear(dim, hidden_dim, bias=False), nn.ReLU(), nn.Linear(hidden_dim, dim, bias=False), nn.Sigmoid()
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -13,9 +13,9 @@ HEADS = 8
 class LocalBlock(nn.Module):
     """Convolutional relation aggregator, (B, dim, H, W) -> (B, dim, H, W).
 
-        x = x + DW3x3(x)
-        x = x + DropPath(P2(DW5x5(P1(BN(x)))))
-        x = x + DropPath(MLP(BN(x)))
+    x = x + DW3x3(x)
+    x = x + DropPath(P2(DW5x5(P1(BN(x)))))
+    x = x + DropPath(MLP(BN(x)))
     """
 
     def __init__(self, dim: int, *, mlp_ratio: float, drop: float, drop_path: float):
@@ -39,9 +39,9 @@ class LocalBlock(nn.Module):
 class GlobalBlock(nn.Module):
     """Self-attention over all grid points, (B, dim, H, W) -> (B, dim, H, W); dim divisible by 8.
 
-        x = x + DW3x3(x)
-        x = x + DropPath(gamma_1 * MHSA(LN(x)))
-        x = x + DropPath(gamma_2 * MLP(LN(x)))
+    x = x + DW3x3(x)
+    x = x + DropPath(gamma_1 * MHSA(LN(x)))
+    x = x + DropPath(gamma_2 * MLP(LN(x)))
     """
 
     def __init__(self, dim: int, *, mlp_ratio: float, drop: float, drop_path: float):

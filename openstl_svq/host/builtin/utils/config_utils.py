@@ -34,14 +34,17 @@ def _load(path: Path, chain: tuple) -> dict:
     namespace = {"__file__": str(resolved), "__name__": path.stem}
     try:
         source = path.read_text(encoding="utf-8")
-        exec(compile(ast.parse(source, filename=str(path)), str(path), "exec"), namespace)  # noqa: S102
+        exec(compile(ast.parse(source, filename=str(path)), str(path), "exec"), namespace)
     except Exception as error:  # whatever a user's file raises, the message must name the file
         line = getattr(error, "lineno", None)
         where = f", line {line}" if line else ""
         raise ValueError(f"config file {path}{where} cannot be read: {type(error).__name__}: {error}") from error
 
-    own = {k: v for k, v in namespace.items()
-           if not k.startswith("_") and not isinstance(v, (types.ModuleType, types.FunctionType, type))}
+    own = {
+        k: v
+        for k, v in namespace.items()
+        if not k.startswith("_") and not isinstance(v, (types.ModuleType, types.FunctionType, type))
+    }
     bases = namespace.get("_base_", [])
     config: dict = {}
     for base in [bases] if isinstance(bases, str) else bases:

@@ -49,8 +49,13 @@ def create_parser() -> argparse.ArgumentParser:
     optim.add_argument("--opt_betas", default=None, type=float, nargs="+")
     optim.add_argument("--momentum", type=float, default=0.9)
     optim.add_argument("--weight_decay", default=0.0, type=float)
-    optim.add_argument("--filter_bias_and_bn", type=boolean, default=False, metavar="true|false",
-                       help="no weight decay for biases and norms")
+    optim.add_argument(
+        "--filter_bias_and_bn",
+        type=boolean,
+        default=False,
+        metavar="true|false",
+        help="no weight decay for biases and norms",
+    )
     optim.add_argument("--clip_grad", type=float, default=None, help="bound of the gradient")
     optim.add_argument("--clip_mode", default="norm", help="what is bounded: norm or value")
     optim.add_argument("--sched", default="onecycle", help="schedule of the learning rate")

@@ -1,1 +1,0 @@
-"""Costs, times, tables and pictures: what is said about models and their forecasts."""

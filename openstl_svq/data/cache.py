@@ -1,0 +1,179 @@
+"""Arrays too large for memory, decoded once and kept on disk."""
+
+import contextlib
+import errno
+import glob
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from ..files import replacing
+from .frames import ArrayFrames, FileFrames, channel_statistics, in_chunks
+
+try:
+    import fcntl
+except ImportError:  # not on Windows; there, processes that start at once each build, and the last one's copy stays
+    fcntl = None
+
+ENVIRONMENT = "OPENSTL_SVQ_CACHE"
+IN_MEMORY = 512 * 2**20
+_VERSION = 1  # of the decoding: a higher one makes every copy anew
+
+
+def fingerprint(paths: Iterable[Path]) -> list:
+    """What tells whether source files have changed: name, size and time of each."""
+    return [(path.name, (stat := path.stat()).st_size, stat.st_mtime_ns) for path in sorted(paths)]
+
+
+def at_hand(source, *, beside, name: str, key, memory_limit: int = IN_MEMORY):
+    """``source``'s frames where windows can be read from fast: in memory if they are few, else in a file on disk.
+
+    Args:
+        source: frames that are slow to read.
+        beside, name, key: of the file, see :func:`cached_file`.
+        memory_limit: bytes of float32 up to which frames stay in memory.
+
+    Raises:
+        OSError: no folder can be written, or the disk is full.
+    """
+    if 4 * int(np.prod(source.shape)) <= memory_limit:
+        array = np.empty(source.shape, dtype=np.float32)
+        for begin, values in in_chunks(source):
+            array[begin : begin + len(values)] = values
+        return ArrayFrames(array)
+    return FileFrames(
+        cached_file(
+            lambda: (values for _, values in in_chunks(source)),
+            source.shape,
+            np.float32,
+            beside=beside,
+            name=name,
+            key=key,
+        )
+    )
+
+
+def cached_file(blocks: Callable[[], Iterable[np.ndarray]], shape, dtype, *, beside, name: str, key) -> Path:
+    """A ``.npy`` file of ``blocks()``, one after the other along the first axis.
+
+    It is built unless a finished one for the same ``key`` exists, and appears under its name only when it is complete.
+    Processes that start at once wait for the first one's.
+
+    Args:
+        shape, dtype: of the whole.
+        beside: the data's folder; the file goes to ``.openstl_svq_cache`` in it, or where ``OPENSTL_SVQ_CACHE`` says,
+            or to the user's cache folder if the first cannot be written.
+        name: begins the file's name.
+        key: everything that the content depends on, the sources' :func:`fingerprint` with it.
+
+    Raises:
+        OSError: no folder can be written, or the disk is full.
+    """
+    digest = hashlib.sha256(repr((_VERSION, key, tuple(shape), np.dtype(dtype).str)).encode()).hexdigest()[:20]
+    folders = _folders(beside)
+    for folder in folders:
+        if (folder / f"{name}-{digest}.npy").exists():
+            return folder / f"{name}-{digest}.npy"
+    path = _writable(folders) / f"{name}-{digest}.npy"
+    with _locked(path.with_suffix(".lock")) as alone:
+        if not path.exists():
+            if alone:  # then these are of processes that were killed
+                for left in path.parent.glob(f"{glob.escape(path.stem)}.*.part"):
+                    left.unlink(missing_ok=True)
+            _build(path, blocks(), shape, dtype)
+    return path
+
+
+def cached_statistics(
+    frames, of: Callable = channel_statistics, part_of=None, key=None
+) -> tuple[np.ndarray, np.ndarray]:
+    """``of(frames)``, two arrays ``(1, C, 1, 1)``, kept beside frames that lie in a cache.
+
+    Args:
+        part_of: all frames, where ``frames`` are some of them, told from others by ``key``.
+    """
+    stored = frames if part_of is None else part_of
+    if not isinstance(stored, FileFrames):
+        return of(frames)
+    beside = Path(stored.path)
+    digest = "" if key is None else "-" + hashlib.sha256(repr((of.__name__, key)).encode()).hexdigest()[:12]
+    path = beside.with_name(f"{beside.stem}{digest}.json")
+    if path.exists():
+        saved = json.loads(path.read_text())
+    else:
+        saved = [v.ravel().tolist() for v in of(frames)]
+        # A cache that has become read-only: computed again next time.
+        with contextlib.suppress(OSError), replacing(path) as partial:
+            partial.write_text(json.dumps(saved))
+    return tuple(np.asarray(v, dtype=np.float32).reshape(1, -1, 1, 1) for v in saved)
+
+
+def _folders(beside) -> list[Path]:
+    named = [Path(os.environ[ENVIRONMENT])] if os.environ.get(ENVIRONMENT) else []
+    # expanduser leaves "~" where there is no home: then a folder of that name, as the last of three, is no harm.
+    user = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "openstl_svq"
+    return [*named, Path(beside) / ".openstl_svq_cache", user]
+
+
+def _writable(folders: list[Path]) -> Path:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+    raise OSError(
+        f"none of {', '.join(map(str, folders))} can be written, and the data are too large for memory: name "
+        f"a folder with room in the environment variable {ENVIRONMENT}."
+    )
+
+
+@contextlib.contextmanager
+def _locked(path: Path):
+    """Held by one process at a time, which is told so.
+
+    A file system that has no locks lets all through, which costs time alone.
+    """
+    with open(path, "w") as file:
+        alone = False
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                alone = True
+            except OSError as error:
+                warnings.warn(
+                    f"{path.parent} cannot be locked ({error}): each process builds the cache by itself.", stacklevel=2
+                )
+        yield alone
+
+
+def _build(path: Path, blocks: Iterable[np.ndarray], shape, dtype):
+    part = path.with_suffix(f".{os.getpid()}.part")
+    dtype = np.dtype(dtype)
+    try:
+        with open(part, "wb") as file:
+            np.lib.format.write_array_header_1_0(
+                file, {"descr": dtype.str, "fortran_order": False, "shape": tuple(int(n) for n in shape)}
+            )
+            size = file.tell() + dtype.itemsize * int(np.prod(shape))
+            for block in blocks:
+                file.write(np.ascontiguousarray(block, dtype=dtype).data)
+            if file.tell() != size:
+                raise ValueError(f"the data that {path.name} is made of changed while they were read: start again.")
+        os.replace(part, path)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        size = 1e-9 * dtype.itemsize * int(np.prod(shape))
+        raise OSError(
+            error.errno,
+            f"{path.parent} has no room for {size:.1f} GB of decoded data: make room, or name "
+            f"another folder in the environment variable {ENVIRONMENT}",
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,172 @@
+"""A user's own data: one array, one NetCDF or Zarr store, images or videos."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from ...naming import choose
+from ..cache import cached_statistics
+from ..formats.sources import open_source
+from ..frames import ArrayFrames, channel_statistics, in_chunks
+from ..times import SPLITS, period, refuse_overlap
+from ..windows import CropAndFlip, WindowDataset, unbroken
+
+_KINDS = ("standard", "minmax", "none")
+
+
+def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> list[WindowDataset]:
+    """Training, validation and test windows of a user's data.
+
+    ``data_root`` is one of
+
+    - ``.npy``, or ``.npz`` with the array ``data_name`` (and ``time``, datetime64, if it has one): ``(T, H, W)``,
+      ``(T, C, H, W)``, ``(N, T, C, H, W)``, or images ``(T, H, W, 3)`` of bytes;
+    - ``.nc`` or ``.zarr`` with the variable ``data_name``, or several, which become channels: ``(time, y, x)`` or
+      ``(time, z, y, x)``;
+    - a video, or a folder of images (one series, in the order of the numbers in their names), of folders of images, or
+      of videos.
+
+    No window crosses a gap: missing times, another interval between them, or missing numbers of images whose
+    names differ in the last number alone.
+
+    Args:
+        config: ``in_shape``, ``pre_seq_length``, ``aft_seq_length``; ``data_name``; ``split``: shares of training,
+            validation and test, in order of time, whole videos where there are three or more; or ``train_time``,
+            ``val_time``, ``test_time``, where the data have times; ``normalise``: ``standard`` (mean and deviation of
+            each channel), ``minmax`` (to [0, 1]), both of the training part, or ``none`` (images are in [0, 1] anyway);
+            ``crop``: height and width to cut out of the middle.
+
+    Raises:
+        FileNotFoundError, ValueError: the data are not there, or not as asked for.
+    """
+    if protocol != "strict":
+        raise ValueError(
+            f"{dataname} data are not in OpenSTL, so there is no protocol openstl for them: set protocol to strict."
+        )
+    path = Path(data_root)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{dataname}: there is no {path}. data_root must be an .npy, .npz, .nc or .zarr, a "
+            "video, or a folder of images or videos."
+        )
+    source = open_source(path, config.get("data_name"))
+    source.crop(config.get("crop"))
+    frames = source.frames(path)
+    _same_shape(frames, config["in_shape"], config.get("crop"), path)
+    idx_in = np.arange(1 - config["pre_seq_length"], 1)
+    idx_out = np.arange(1, config["aft_seq_length"] + 1)
+    _warn_of_gaps(source, path)
+    anchors = unbroken(source.stretch, idx_in, idx_out)
+
+    datasets, scaling = [], None
+    for name, split in zip(("training", "validation", "test"), _split(source, config)):
+        inside = anchors[np.isin(anchors + idx_in[0], split) & np.isin(anchors + idx_out[-1], split)]
+        if not len(inside):
+            raise ValueError(
+                f"{path}: the {name} part has {len(split)} frames and no {len(idx_in)} + {len(idx_out)} "
+                "in a row at one interval, which one window needs. Give more data, another split, or "
+                "shorter pre_seq_length and aft_seq_length."
+            )
+        if scaling is None:
+            scaling = _scaling(frames, split, config.get("normalise") or ("none" if source.images else "standard"))
+        datasets.append(
+            WindowDataset(
+                frames,
+                inside,
+                idx_in,
+                idx_out,
+                data_name=source.name or path.stem,
+                mean=scaling[0],
+                std=scaling[1],
+                times=source.times,
+                split=split,
+                units=source.units,
+                lat=source.lat,
+                lon=source.lon,
+                channels=source.channels,
+                field=not source.images,
+                augment=CropAndFlip(0.95) if use_augment and name == "training" else None,
+            )
+        )
+    return datasets
+
+
+def _warn_of_gaps(source, path):
+    """Of images that are missing by their numbers: that could be chance."""
+    gaps = np.flatnonzero((np.diff(source.stretch) != 0) & (np.diff(source.video) == 0))
+    if source.numbers is not None and len(source.paths) == len(source.numbers) and len(gaps):
+        before, after = (source.paths[gaps[0] + k].name for k in (0, 1))
+        warnings.warn(
+            f"{path}: images are missing in {len(gaps)} places, the first between {before} and {after}; no "
+            "window crosses them. If none is missing, number the images one after the other.",
+            stacklevel=3,
+        )
+
+
+def _same_shape(frames, in_shape, crop, path):
+    found, wanted = [int(n) for n in frames.shape[1:]], list(in_shape[1:])
+    if found != wanted:
+        says = str([in_shape[0], *found]).replace(" ", "")
+        raise ValueError(
+            f"{path}: frames have shape {found} (channels, height, width)"
+            f"{' once cropped' if crop else ''}, in_shape {list(in_shape)} asks for {wanted}. Give "
+            f"in_shape={says}; height and width must be multiples of what the model downsamples by (4 "
+            "with N_S=4): crop=[height,width] cuts the middle out."
+        )
+
+
+def _split(source, config):
+    """Indices of the frames of each part."""
+    if any(config.get(key) for key in SPLITS):
+        if source.times is None:
+            raise ValueError(
+                "train_time, val_time and test_time need data with dates as times; give split=[0.7,0.1,0.2] instead."
+            )
+        if not all(config.get(key) for key in SPLITS):
+            raise ValueError("train_time, val_time and test_time go together: one of them is missing.")
+        refuse_overlap(config)
+        bounds = [period(config[key], key)[:2] for key in SPLITS]
+        return [np.flatnonzero((source.times >= begin) & (source.times < end)) for begin, end in bounds]
+    shares = np.array([v if isinstance(v, (int, float)) else np.nan for v in np.ravel(config["split"])], dtype=float)
+    if shares.shape != (3,) or not (shares > 0).all() or not np.isclose(shares.sum(), 1):
+        raise ValueError(
+            f"split must be three shares above 0 that add to 1, as in [0.7, 0.1, 0.2], got {config['split']!r}."
+        )
+    cuts = np.cumsum(shares[:2])
+    borders = np.flatnonzero(np.diff(source.video)) + 1
+    if len(borders) >= 2:  # whole videos
+        wanted = np.rint(cuts * (len(borders) + 1)).astype(int).clip([1, 2], [len(borders) - 1, len(borders)])
+        cuts = borders[[wanted[0] - 1, max(wanted[1], wanted[0] + 1) - 1]]
+    else:
+        cuts = np.rint(cuts * source.shape[0]).astype(int)
+    return np.split(np.arange(source.shape[0]), cuts)
+
+
+class _Part(ArrayFrames):
+    """Some of the frames."""
+
+    def __init__(self, frames, indices):
+        self._frames, self._indices = frames, indices
+        self.shape = (len(indices), *frames.shape[1:])
+
+    def read(self, indices):
+        return self._frames.read(self._indices[indices])
+
+
+def _scaling(frames, training, kind):
+    """What is subtracted, and what is divided by: ``(1, C, 1, 1)`` each, or 0 and 1."""
+    choose("normalise", kind, _KINDS)
+    if kind == "none":
+        return 0.0, 1.0
+    of = channel_statistics if kind == "standard" else _extent
+    shift, scale = cached_statistics(_Part(frames, training), of, part_of=frames, key=training.tolist())
+    return shift, np.where(scale == 0, np.float32(1), scale)
+
+
+def _extent(frames):
+    """The least value of each channel, and how far the largest lies above it."""
+    extremes = [(v.min(axis=(0, 2, 3)), v.max(axis=(0, 2, 3))) for _, v in in_chunks(frames)]
+    low, high = (np.stack(e) for e in zip(*extremes))
+    low = low.min(axis=0).reshape(1, -1, 1, 1)
+    return low, high.max(axis=0).reshape(1, -1, 1, 1) - low

@@ -1,0 +1,109 @@
+"""Human3.6M (http://vision.imar.ro/human3.6m): people in a room, every fifth frame of long videos."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ..frames import ImageFormat, ImageFrames, resize
+from ..windows import CropAndFlip, WindowDataset, hold_out_end
+
+
+def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> list[WindowDataset]:
+    """Training, validation and test windows of ``human/images/*.jpg``, listed in ``human/train.txt`` and ``test.txt``.
+
+    A line ``<beginning of the file names>,<first frame>`` is a window. Frames are in [0, 1], channels in OpenSTL's
+    order: blue, green, red. ``strict`` validates on the last videos of the training list, ``openstl`` on the test list.
+    """
+    root = Path(data_root) / "human"
+    for path in (root / "train.txt", root / "test.txt", root / "images"):
+        if not path.exists():
+            raise FileNotFoundError(
+                f"human: no {path}. Put OpenSTL's images and lists there, name the parent of human "
+                f"with data_root, or make a small set: python tools/make_sample_data.py -d human "
+                f"--out {data_root}"
+            )
+    there = {f"images/{name}" for name in os.listdir(root / "images")}
+    train, test = (_Windows(root, f"{split}.txt", config, there) for split in ("train", "test"))
+    augment = CropAndFlip(0.975) if use_augment else None
+    tested = test.dataset(np.arange(len(test.prefix)))
+    if protocol == "openstl":
+        return [train.dataset(np.arange(len(train.prefix)), augment), tested, tested]
+    training, validation = hold_out_end(
+        train.prefix, train.first, train.length * IMAGES.stride, config.get("val_fraction", 0.1)
+    )
+    return [train.dataset(training, augment), train.dataset(validation), tested]
+
+
+class _Windows:
+    """The windows of one list."""
+
+    def __init__(self, root, list_name, config, there):
+        self.root = root
+        self.steps = config["pre_seq_length"], config["aft_seq_length"]
+        self.length = sum(self.steps)
+        self.shape = tuple(config["in_shape"][1:])
+        if self.shape[0] != 3:
+            raise ValueError(f"human is in colour: in_shape must have 3 channels, got {config['in_shape']}.")
+        prefixes, first = [], []
+        for line_number, line in enumerate((root / list_name).read_text().splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                prefix, begin = line.split(",")[:2]
+                first.append(int(begin))
+            except ValueError:
+                raise ValueError(
+                    f"{root / list_name}, line {line_number}: '<beginning of the file names>,<first "
+                    f"frame>' is needed, got {line!r}."
+                ) from None
+            prefixes.append(prefix)
+        if not prefixes:
+            raise ValueError(f"{root / list_name} lists no windows.")
+        self.names, self.prefix = np.unique(prefixes, return_inverse=True)
+        self.first = np.array(first)
+        for window in range(len(first)):
+            for step in range(self.length):
+                if (name := self._name(window * self.length + step)) not in there:
+                    raise FileNotFoundError(
+                        f"human: {root / list_name}, line {window + 1} needs {root / name}, which "
+                        "is not there. Fetch the image, or take the line out of the list."
+                    )
+
+    def _name(self, index) -> str:
+        """File of frame ``index`` of all windows laid one after the other."""
+        window, step = divmod(index, self.length)
+        return f"{self.names[self.prefix[window]]}{self.first[window] + step * IMAGES.stride:06d}.jpg"
+
+    def _path(self, index) -> str:
+        return os.path.join(self.root, self._name(index))
+
+    def dataset(self, windows, augment=None) -> WindowDataset:
+        decode = partial(_colour, shape=self.shape)
+        frames = ImageFrames(self._path, self.length * len(self.first), decode, self.shape)
+        # Windows overlap; each image once.
+        indices = (windows[:, None] * self.length + np.arange(self.length)).ravel()
+        number = self.first[indices // self.length] + indices % self.length * IMAGES.stride
+        _, once = np.unique(np.stack([self.prefix[indices // self.length], number]), axis=1, return_index=True)
+        return WindowDataset(
+            frames,
+            windows * self.length + self.steps[0] - 1,
+            np.arange(1 - self.steps[0], 1),
+            np.arange(1, self.steps[1] + 1),
+            data_name="human",
+            blue_first=IMAGES.blue_first,
+            augment=augment,
+            split=indices[np.sort(once)],
+        )
+
+
+def _colour(image, shape):
+    if image.ndim == 2:
+        image = np.repeat(image[..., None], 3, axis=2)
+    if image.shape[:2] != tuple(shape[1:]):
+        image = resize(image, shape[1:], "bicubic").round().clip(0, 255)
+    return image[..., ::-1].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+
+
+IMAGES = ImageFormat(_colour, stride=5, blue_first=True)

@@ -1,0 +1,230 @@
+"""KittiCaltech: trained on KITTI (https://doi.org/10.1177/0278364913491297), tested on Caltech Pedestrian."""
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ..cache import cached_file, fingerprint
+from ..frames import ArrayFrames, FileFrames, from_images, read_image
+from ..windows import CropAndFlip, WindowDataset, hold_out_end, sliding
+
+_EVERY = 3  # frames of a Caltech video
+_JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF"
+
+
+def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> list[WindowDataset]:
+    """Training, validation and test windows, in [0, 1], from either of OpenSTL's layouts.
+
+    ``kitti_hkl/X_<split>.hkl`` and ``sources_<split>.hkl`` with ``caltech/data_cache.npy`` and ``indices_cache.npy`` or
+    ``caltech/<set>/*.seq``; or ``kitticaltech_npy/<split>_data.npy`` and ``<split>_idx.npy``. ``strict`` validates on
+    KITTI's own validation drives (``X_val``), or on the end of the training windows where there are none; ``openstl``
+    on the test windows. As in OpenSTL, frames are red first but for the test frames that come from ``caltech``.
+    """
+    root = Path(data_root)
+    steps = config["pre_seq_length"], config["aft_seq_length"]
+    length, shape = sum(steps), tuple(config["in_shape"][1:])
+    validation, videos = None, False
+    if (root / "kitti_hkl").is_dir():
+        train = _kitti(root / "kitti_hkl", "train", length)
+        if protocol == "strict" and (root / "kitti_hkl" / "X_val.hkl").exists():
+            validation = _kitti(root / "kitti_hkl", "val", length)
+        test, videos = _caltech(root / "caltech", length, shape[1:]), True
+        warnings.warn(
+            "kitticaltech: KITTI's frames are red first and Caltech's blue first, as in OpenSTL and so in "
+            "published scores: the network is tested on exchanged colours.",
+            stacklevel=3,
+        )
+    elif (root / "kitticaltech_npy").is_dir():
+        train, test = (_npy(root / "kitticaltech_npy", split) for split in ("train", "test"))
+    else:
+        raise FileNotFoundError(
+            f"kitticaltech: neither {root / 'kitti_hkl'} nor {root / 'kitticaltech_npy'} exists. "
+            "Put OpenSTL's files there, name their parent with data_root, or make a small set: "
+            f"python tools/make_sample_data.py -d kitticaltech --out {data_root}"
+        )
+    for where, (frames, starts) in {"training": train, "test": test, "validation": validation or test}.items():
+        if frames.shape[1:] != shape:
+            raise ValueError(
+                f"kitticaltech: the {where} frames have shape {frames.shape[1:]}, in_shape "
+                f"{config['in_shape']} asks for {shape}."
+            )
+        if not len(starts) or starts.min() < 0 or starts.max() + length > len(frames):
+            raise ValueError(
+                f"kitticaltech: no window of {length} frames fits, or the windows' list does not fit the "
+                f"{len(frames)} {where} frames (it may be of another length). Shorten pre_seq_length and "
+                "aft_seq_length."
+            )
+    if protocol == "strict" and validation is None:
+        frames, starts = train
+        order = np.argsort(starts)
+        starts = starts[order]
+        training, held_out = hold_out_end(np.zeros(len(starts)), starts, length, config.get("val_fraction", 0.1))
+        train, validation = (frames, starts[training]), (frames, starts[held_out])
+
+    def dataset(split, augment=None, blue_first=False):
+        frames, starts = split
+        return WindowDataset(
+            frames,
+            starts + steps[0] - 1,
+            np.arange(1 - steps[0], 1),
+            np.arange(1, steps[1] + 1),
+            data_name="kitticaltech",
+            blue_first=blue_first,
+            augment=augment,
+        )
+
+    tested = dataset(test, blue_first=videos)
+    augment = CropAndFlip(0.95) if use_augment else None
+    return [dataset(train, augment), dataset(validation) if validation else tested, tested]
+
+
+def _npy(folder, split):
+    data, indices = folder / f"{split}_data.npy", folder / f"{split}_idx.npy"
+    for path in (data, indices):
+        if not path.exists():
+            raise FileNotFoundError(f"kitticaltech: no file {path}.")
+    return _images(data), np.load(indices).astype(np.int64)
+
+
+def _images(path) -> FileFrames:
+    try:
+        stored = np.load(path, mmap_mode="r")
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(f"{path} cannot be read ({error}): it may be cut off; fetch it again.") from error
+    if stored.ndim != 4 or stored.shape[-1] not in (1, 3):
+        raise ValueError(f"{path} has shape {stored.shape}; images (N, H, W, 3) are needed.")
+    if stored.dtype != np.uint8 and stored.dtype.kind != "f":
+        raise ValueError(f"{path} holds {stored.dtype}; bytes, or numbers in [0, 1] are needed.")
+    for k in (0, len(stored) // 2, len(stored) - 1) if stored.dtype != np.uint8 else ():
+        if not (stored[k].min() >= 0 and stored[k].max() <= 1):
+            raise ValueError(
+                f"{path}: image {k} has values from {stored[k].min():g} to {stored[k].max():g}; numbers "
+                "in [0, 1], or bytes are needed."
+            )
+    return FileFrames(path, from_images)
+
+
+def _kitti(folder, split, length):
+    """Frames of a split, and non-overlapping windows within its drives."""
+    frames = folder / f"X_{split}.hkl"
+    sources = _hkl_list(folder / f"sources_{split}.hkl")
+    images = _HklImages(frames)
+    if len(sources) != len(images):
+        raise ValueError(f"{frames} has {len(images)} frames, {folder / f'sources_{split}.hkl'} names {len(sources)}.")
+    return images, sliding(np.array(sources), length, np.full(len(sources), length))
+
+
+class _HklImages(ArrayFrames):
+    """Images in a hickle file of any version, which is HDF5 beneath; opened anew for each read."""
+
+    def __init__(self, path):
+        self.path = path
+        with _hdf5(path) as file:
+            found = _datasets(file)
+            if len(found) != 1 or len(found[0].shape) != 4:
+                raise ValueError(f"{path} does not hold one array of images (N, H, W, 3).")
+            self._name = found[0].name
+            self.shape = (len(found[0]), *from_images(found[0][:1]).shape[1:])
+
+    def read(self, indices):
+        with _hdf5(self.path) as file:
+            indices = np.asarray(indices)
+            first = int(indices.min())
+            return from_images(file[self._name][first : int(indices.max()) + 1][indices - first])
+
+
+def _hkl_list(path) -> list[str]:
+    with _hdf5(path) as file:
+        found = _datasets(file)
+        # One array of strings, a scalar for each, or, since hickle 4, an array (1, n) of characters for each.
+        values = [
+            v
+            for one in found
+            for v in ([one[()].tobytes()] if one.dtype == "S1" and one.ndim == 2 else np.atleast_1d(one[()]))
+        ]
+    return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
+
+
+def _datasets(file) -> list:
+    """The data arrays in a hickle file of any version, in the order of the numbers in their names."""
+    import h5py
+
+    found = []
+
+    def visit(name, item):
+        if name.startswith("data") and isinstance(item, h5py.Dataset):
+            found.append(item)
+
+    file.visititems(visit)
+    return sorted(found, key=lambda item: [int(n) for n in re.findall(r"\d+", item.name)])
+
+
+def _hdf5(path):
+    try:
+        import h5py
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{path} is read with h5py, which is not installed: pip install h5py, or convert the "
+            "data to kitticaltech_npy."
+        ) from error
+    try:
+        return h5py.File(path, "r")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"kitticaltech: no file {path}.") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error}): it may be cut off; fetch it again.") from error
+
+
+def _caltech(folder, length, size):
+    """Test frames and windows: OpenSTL's own cache, or the videos, decoded once into ours."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"kitticaltech: no folder {folder} with Caltech's videos or data_cache.npy.")
+    if (folder / "data_cache.npy").exists():
+        indices = folder / "indices_cache.npy"
+        if not indices.exists():
+            raise FileNotFoundError(f"kitticaltech: {folder} has data_cache.npy and no indices_cache.npy.")
+        return _images(folder / "data_cache.npy"), np.load(indices).astype(np.int64)
+    videos = sorted(folder.glob("*/*.seq"))
+    if not videos:
+        raise FileNotFoundError(f"kitticaltech: no {folder}/<set>/*.seq and no data_cache.npy there.")
+    place = {"beside": folder.parent, "key": fingerprint(videos)}
+    counts = np.load(
+        cached_file(
+            lambda: (np.array([len(_frame_offsets(video)) // _EVERY]) for video in videos),
+            (len(videos),),
+            np.int64,
+            name="caltech_counts",
+            **place,
+        )
+    )
+    path = cached_file(
+        lambda: (frame for video in videos for frame in _decode(video, size)),
+        (counts.sum(), *size, 3),
+        np.uint8,
+        name="caltech",
+        **place,
+    )
+    video = np.repeat(np.arange(len(videos)), counts)
+    return FileFrames(path, from_images), sliding(video, length, np.full(len(video), length))
+
+
+def _frame_offsets(path) -> list[int]:
+    """Where the JPEG images of a .seq video begin."""
+    return [match.start() for match in re.finditer(re.escape(_JPEG), path.read_bytes())]
+
+
+def _decode(path, size) -> Iterator[np.ndarray]:
+    """Every third frame, scaled to ``size``'s height and cut to its width: bytes ``(1, H, W, 3)``, blue, green, red."""
+    from skimage.transform import resize
+
+    data, offsets = path.read_bytes(), _frame_offsets(path)
+    for number in range(_EVERY - 1, len(offsets) // _EVERY * _EVERY, _EVERY):
+        image = read_image(io.BytesIO(data[offsets[number] :]))[..., ::-1]
+        width = round(size[0] / image.shape[0] * image.shape[1])
+        image = resize(image, (size[0], width), preserve_range=True)
+        left = (width - size[1]) // 2
+        yield image[None, :, left : left + size[1]].astype(np.uint8)

@@ -1,0 +1,94 @@
+"""KTH actions (https://ieeexplore.ieee.org/document/1334462): 25 people, six actions, as folders of grey frames."""
+
+import os
+import re
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ..frames import ImageFormat, ImageFrames, resize
+from ..windows import CropAndFlip, WindowDataset, hold_out_end, sliding
+
+_SLOW = ("boxing", "handclapping", "handwaving", "walking")
+_FAST = ("jogging", "running")  # few frames each: their windows follow every three frames
+_FOLDER = re.compile(r"person(\d\d)_")
+_IMAGE = re.compile(r"image.(\d{4})")  # image-0001.jpg, image_0001.jpg
+_TRAINING_PEOPLE = 16
+
+
+def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> list[WindowDataset]:
+    """Training, validation and test windows from ``kth/<action>/person<NN>_.../image_<NNNN>.jpg``, in [0, 1].
+
+    People 1-16 train, 17-25 test. ``strict`` validates on the last people of the training part, ``openstl`` on the test
+    part. A window never spans a missing frame.
+    """
+    root = Path(data_root) / "kth"
+    missing = [action for action in _SLOW + _FAST if not (root / action).is_dir()]
+    if missing:
+        raise FileNotFoundError(
+            f"kth: no folder {root / missing[0]}. Put OpenSTL's folders of frames there, name the "
+            f"parent of kth with data_root, or make a small set: python "
+            f"tools/make_sample_data.py -d kth --out {data_root}"
+        )
+    train = _Clips(root, range(1, _TRAINING_PEOPLE + 1), config)
+    test = _Clips(root, range(_TRAINING_PEOPLE + 1, 26), config)
+    augment = CropAndFlip(0.95) if use_augment else None
+    if protocol == "openstl":
+        tested = test.windows(test.starts)
+        return [train.windows(train.starts, augment), tested, tested]
+    person = train.person[train.starts]
+    order = np.argsort(person, kind="stable")
+    starts = train.starts[order]
+    training, validation = hold_out_end(person[order], starts, train.length, config.get("val_fraction", 0.1))
+    return [train.windows(starts[training], augment), train.windows(starts[validation]), test.windows(test.starts)]
+
+
+class _Clips:
+    """The frames of some people, and where windows begin in them."""
+
+    def __init__(self, root, people, config):
+        self.steps = config["pre_seq_length"], config["aft_seq_length"]
+        self.length = sum(self.steps)
+        self.shape = tuple(config["in_shape"][1:])
+        if self.shape[0] != 1:
+            raise ValueError(f"kth is grey: in_shape must have 1 channel, got {config['in_shape']}.")
+        self.paths, video, number, step, person = [], [], [], [], []
+        for action in _SLOW + _FAST:
+            for folder in sorted(os.listdir(root / action)):
+                match = _FOLDER.match(folder)
+                if not match or int(match[1]) not in people:
+                    continue
+                images = sorted(name for name in os.listdir(root / action / folder) if _IMAGE.match(name))
+                self.paths += [os.path.join(root, action, folder, name) for name in images]
+                number += [int(_IMAGE.match(name)[1]) for name in images]
+                video += [f"{action}/{folder}"] * len(images)
+                step += [3 if action in _FAST else self.length] * len(images)
+                person += [int(match[1])] * len(images)
+        self.person = np.array(person)
+        self.starts = sliding(np.array(video), self.length, step, np.array(number))
+        if not len(self.starts):
+            raise ValueError(
+                f"kth: people {people[0]}-{people[-1]} have {len(self.paths)} frames under {root} and no "
+                f"{self.length} consecutive ones. Give longer clips, or shorter pre_seq_length and "
+                "aft_seq_length."
+            )
+
+    def windows(self, starts, augment=None) -> WindowDataset:
+        frames = ImageFrames(self.paths.__getitem__, len(self.paths), partial(_grey, shape=self.shape), self.shape)
+        return WindowDataset(
+            frames,
+            starts + self.steps[0] - 1,
+            np.arange(1 - self.steps[0], 1),
+            np.arange(1, self.steps[1] + 1),
+            data_name="kth",
+            augment=augment,
+        )
+
+
+def _grey(image, shape):
+    plane = image if image.ndim == 2 else image[..., 0]
+    return resize(plane, shape[1:], "bilinear")[None] / np.float32(255)
+
+
+IMAGES = ImageFormat(_grey)

@@ -1,0 +1,1 @@
+"""Files of one kind each, opened as series of frames."""

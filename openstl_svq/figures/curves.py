@@ -1,0 +1,117 @@
+"""What runs logged while they trained, and pictures of it (Figure 8 of the paper)."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from .forecast import SMALL, TEXT, save
+
+Curve = tuple[Sequence[float], Sequence[float]]  # x, y
+
+_LOGGED = {"training loss": "train_loss_epoch", "validation loss": "val_loss", "perplexity": "quantizer/perplexity"}
+_COLOURS = [f"C{i}" for i in range(10)]
+_STYLES = ["-", "--", ":", "-."]
+
+
+def training_curves(run: str | os.PathLike) -> dict[str, Curve]:
+    """Training loss, validation loss and the codebook's perplexity of each epoch, of those that the run logged.
+
+    Args:
+        run: folder of a run; one that was resumed has a log for each part.
+    """
+    parts = sorted(Path(run).glob("csv/version_*/metrics.csv"), key=lambda p: int(p.parent.name.partition("_")[2]))
+    logs = [pd.read_csv(path) for path in parts if path.stat().st_size]
+    if not logs:
+        return {}
+    log = pd.concat(logs)
+    curves = {}
+    for name, column in _LOGGED.items():
+        if column in log and log[column].notna().any():
+            values = log.dropna(subset=[column]).groupby("epoch")[column].mean()
+            curves[name] = (values.index.to_numpy() + 1, values.to_numpy())
+    return curves
+
+
+def plot_training(path: str | os.PathLike, run: str | os.PathLike, title: str | None = None) -> Path | None:
+    """Losses and perplexity of one run by epoch; nothing where nothing was logged."""
+    curves = training_curves(run)
+    panels = {
+        "loss": {name: [curves[f"{name} loss"]] for name in ("training", "validation") if f"{name} loss" in curves},
+        "perplexity": {"codebook": [curves["perplexity"]]} if "perplexity" in curves else {},
+    }
+    panels = {label: panel for label, panel in panels.items() if panel}
+    return plot_curves(path, panels, title=title) if panels else None
+
+
+def plot_comparison(
+    path: str | os.PathLike, runs: Mapping[str, Iterable[str | os.PathLike]], title: str | None = None
+) -> Path | None:
+    """Validation loss and perplexity by epoch, one colour for each group of ``runs`` and one line for each run of it."""
+    panels: dict[str, dict[str, list[Curve]]] = {"validation loss": {}, "perplexity": {}}
+    for group, folders in runs.items():
+        for curves in map(training_curves, folders):
+            for label in panels.keys() & curves.keys():
+                panels[label].setdefault(group, []).append(curves[label])
+    panels = {label: panel for label, panel in panels.items() if panel}
+    return plot_curves(path, panels, title=title) if panels else None
+
+
+def plot_curves(
+    path: str | os.PathLike,
+    panels: Mapping[str, Mapping[str, Sequence[Curve]]],
+    *,
+    xlabel: str = "epoch",
+    title: str | None = None,
+) -> Path:
+    """Panels side by side, with the same colours for the same names; one legend for all.
+
+    A vertical axis is logarithmic where all its values are positive and span more than a factor of ten.
+
+    Args:
+        path: the PNG, complete or not written at all.
+        panels: label of the vertical axis -> name -> curves ``(x, y)`` with that name. NaN leaves a gap.
+
+    Raises:
+        ValueError: a panel without a finite value, or a curve whose x and y differ in length.
+    """
+    if not panels or not all(panels.values()):
+        raise ValueError(f"no curve to draw in {list(panels)}: give each panel a name with curves at least.")
+    names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
+    looks = {name: {"color": _COLOURS[i % 10], "linestyle": _STYLES[i // 10 % 4]} for i, name in enumerate(names)}
+    legend_rows = 10
+    legend_width = 0.4 + (0.075 * max(map(len, names)) + 0.5) * -(-len(names) // legend_rows)
+    figure = Figure(layout="constrained", dpi=150, figsize=(4.2 * len(panels) + legend_width, 3.4))
+    handles = {}
+    for axis, (label, panel) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items()):
+        everything = [np.asarray(y, dtype=np.float64) for curves in panel.values() for _, y in curves]
+        finite = np.concatenate([y[np.isfinite(y)] for y in everything])
+        if not finite.size:
+            raise ValueError(f"no finite value of {label!r} to draw.")
+        for name, curves in panel.items():
+            for x, y in curves:
+                if len(x) != len(y):
+                    raise ValueError(f"curve {name!r} has {len(y)} values for {len(x)} points of x.")
+                (handles[name],) = axis.plot(x, y, **looks[name], linewidth=1.2, marker="." if len(x) < 25 else "")
+        if finite.min() > 0 and finite.max() > 10 * finite.min():
+            axis.set_yscale("log")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.set_xlabel(xlabel, fontsize=TEXT)
+        axis.set_ylabel(label, fontsize=TEXT)
+        axis.tick_params(labelsize=SMALL, which="both")
+        axis.grid(True, which="both", alpha=0.25, linewidth=0.6)
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        fontsize=SMALL,
+        frameon=False,
+        loc="outside right upper",
+        ncols=-(-len(names) // legend_rows),
+    )
+    if title:
+        figure.suptitle(title, fontsize=TEXT + 1)
+    return save(figure, path)

@@ -1,0 +1,1 @@
+"""One run from start to end: the experiment, its data module, its checkpoints."""

@@ -1,0 +1,203 @@
+"""The data of a run as a Lightning data module: any host's loaders, with samplers that are exact and resumable."""
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, RandomSampler, Sampler
+
+from ..data import image_format
+from ..metrics import Climatology
+
+
+class EpochSampler(DistributedSampler):
+    """Shuffles by (seed, epoch) alone, so that an epoch after a resume has the order it would have had anyway.
+
+    ``generator`` seeds the loader's workers in the same way. One process is the case of one replica.
+    """
+
+    def __init__(self, dataset, *, num_replicas, rank, seed):
+        super().__init__(dataset, num_replicas=num_replicas, rank=rank, shuffle=True, seed=seed)
+        self.generator = torch.Generator()
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int):
+        super().set_epoch(epoch)
+        self.generator.manual_seed((self.seed * 1_000_003 + epoch) * 1_009 + self.rank)
+
+
+class ShardSampler(Sampler):
+    """Every ``num_replicas``-th sample from ``rank`` on, in order: each once, none repeated to even out the shards."""
+
+    def __init__(self, size: int, *, num_replicas: int, rank: int):
+        self.indices = range(rank, size, num_replicas)
+
+    def __iter__(self):
+        return iter(self.indices)
+
+    def __len__(self):
+        return len(self.indices)
+
+
+class Indexed(Dataset):
+    """A dataset whose samples carry their index, so that a test step can look up what belongs to them."""
+
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, index):
+        return (*self.dataset[index], index)
+
+
+class ForecastData(pl.LightningDataModule):
+    """The three loaders of a run.
+
+    Training is shuffled by :class:`EpochSampler`; validation and test are sharded by :class:`ShardSampler`; the test
+    loader gives ``(x, y, index)``.
+
+    Args:
+        train_loader, valid_loader, test_loader: of either host.
+        config: the resolved configuration (``seed``, ``dataname``, ``use_augment``).
+    """
+
+    def __init__(self, train_loader: DataLoader, valid_loader: DataLoader, test_loader: DataLoader, config: dict):
+        super().__init__()
+        self.train_loader, self.valid_loader, self.test_loader = train_loader, valid_loader, test_loader
+        for split, loader in zip(("training", "validation", "test"), (train_loader, valid_loader, test_loader)):
+            if not len(loader):
+                raise ValueError(
+                    f"the {split} data of {config['dataname']} make no batch: {len(loader.dataset)} samples, batch "
+                    f"size {loader.batch_size}{', incomplete batches dropped' if loader.drop_last else ''}. "
+                    "Lower the batch size or give more data."
+                )
+        # Plain tensors: they become part of every checkpoint.
+        self.test_mean, self.test_std = (
+            torch.as_tensor(np.asarray(v, dtype=np.float64))
+            for v in (test_loader.dataset.mean, test_loader.dataset.std)
+        )
+        self.data_name = test_loader.dataset.data_name
+        self.config = config
+        self._climatology: Climatology | None = None
+
+    # loaders, asked for by the trainer once it knows how many processes there are
+
+    def train_dataloader(self):
+        loader = self.train_loader
+        if not isinstance(loader.sampler, RandomSampler):
+            return loader
+        sampler = EpochSampler(loader.dataset, **self._replicas(), seed=self.config["seed"])
+        # Workers that live on would carry the state of their generators from epoch to epoch, past a resume.
+        persistent = loader.num_workers > 0 and not self.config.get("use_augment")
+        return _rebuild(loader, loader.dataset, sampler, persistent, generator=sampler.generator)
+
+    def val_dataloader(self):
+        return self._sharded(self.valid_loader, self.valid_loader.dataset)
+
+    def test_dataloader(self):
+        return self._sharded(self.test_loader, Indexed(self.test_loader.dataset))
+
+    def _sharded(self, loader, dataset):
+        # Its own generator: a loader without one draws its workers' seed from the generator that training uses.
+        return _rebuild(
+            loader,
+            dataset,
+            ShardSampler(len(dataset), **self._replicas()),
+            loader.num_workers > 0,
+            generator=torch.Generator().manual_seed(self.config["seed"]),
+        )
+
+    def _replicas(self) -> dict:
+        trainer = self.trainer
+        return {"num_replicas": trainer.world_size if trainer else 1, "rank": trainer.global_rank if trainer else 0}
+
+    # what later forecasts need to know
+
+    def trained_on(self) -> dict:
+        """Time step, grid and unit of the training frames; empty where the dataset has no times."""
+        dataset = self.train_loader.dataset
+        times = dataset.target_times(0) if hasattr(dataset, "target_times") else None
+        if times is None:
+            return {}
+        apart = times[0] - dataset.input_times(0)[-1]
+        lat, lon = (
+            None if v is None else np.asarray(v).tolist()
+            for v in (getattr(dataset, "lat", None), getattr(dataset, "lon", None))
+        )
+        return {
+            "interval_minutes": int(apart / np.timedelta64(1, "m")),
+            "lat": lat,
+            "lon": lon,
+            "units": getattr(dataset, "units", None),
+        }
+
+    @property
+    def blue_first(self) -> bool:
+        """Whether the channels of the test frames are blue, green, red."""
+        otherwise = image_format(self.config["dataname"]).blue_first  # OpenSTL's own datasets do not say
+        return getattr(self.test_loader.dataset, "blue_first", otherwise)
+
+    # what the scores need to know
+
+    @property
+    def multivariate(self) -> bool:
+        return isinstance(self.data_name, (list, tuple))
+
+    def metric_settings(self) -> dict:
+        """Arguments of :class:`~openstl_svq.metrics.ForecastMetrics`: OpenSTL's scores of this dataset, and for weather
+        those that its field reports. A user's own fields are scored as weather, images as OpenSTL's videos."""
+        metrics = list(self.config["metrics"])
+        field = "weather" in self.config["dataname"] or getattr(self.test_loader.dataset, "field", False)
+        lat = getattr(self.test_loader.dataset, "lat", None)
+        lat = None if lat is None else np.array(lat)  # a copy: netCDF hands out arrays that are not writable
+        if field and lat is not None and self.climatology is not None:
+            metrics += [name for name in ("wrmse", "acc") if name not in metrics]
+        return {
+            "metrics": metrics,
+            "mean": self.test_mean,
+            "std": self.test_std,
+            "spatial_norm": field,
+            "lat": lat,
+            "channel_names": list(self.data_name) if self.multivariate else None,
+        }
+
+    @property
+    def climatology(self) -> Climatology | None:
+        """Climatology of the training frames; ``None`` where the dataset gives no access to single frames."""
+        dataset = self.train_loader.dataset
+        if self._climatology is None and hasattr(dataset, "frames"):
+            self._climatology = Climatology.fit(dataset.frames())
+        return self._climatology
+
+    def climatology_for(self, indices: Tensor, batch_y: Tensor) -> Tensor:
+        """Climatology at the target times of the test samples ``indices``: ``(B,)`` -> shape of ``batch_y``."""
+        times = [self.test_loader.dataset.target_times(int(i)) for i in indices]
+        known = None if any(t is None for t in times) else np.stack(times)
+        values = self.climatology.at(known)
+        (mean, std), (test_mean, test_std) = (
+            loader.dataset.normalised_with for loader in (self.train_loader, self.test_loader)
+        )
+        if np.any(mean != test_mean) or np.any(std != test_std):  # each split has its own (OpenSTL)
+            values = (values * torch.as_tensor(std) + torch.as_tensor(mean - test_mean)) / torch.as_tensor(test_std)
+        return values.to(batch_y).expand_as(batch_y)
+
+
+def _rebuild(loader: DataLoader, dataset: Dataset, sampler: Sampler, persistent: bool, generator=None) -> DataLoader:
+    """``loader`` with another dataset and sampler."""
+    workers = {}
+    if loader.num_workers:
+        workers = {"prefetch_factor": loader.prefetch_factor, "persistent_workers": persistent}
+    return DataLoader(
+        dataset,
+        batch_size=loader.batch_size,
+        sampler=sampler,
+        num_workers=loader.num_workers,
+        collate_fn=loader.collate_fn,
+        pin_memory=loader.pin_memory,
+        drop_last=loader.drop_last,
+        worker_init_fn=loader.worker_init_fn,
+        generator=generator,
+        **workers,
+    )

@@ -1,0 +1,484 @@
+"""One run from start to end, in either host: devices, precision, early stopping, resume, safe checkpoints, scores."""
+
+import datetime
+import os
+import statistics
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from pytorch_lightning.utilities import rank_zero_only
+
+from .. import __version__, registry
+from .. import config as configuration
+from .. import protocol as protocols
+from ..benchmarks.cost import count_parameters, model_cost
+from ..benchmarks.timing import time_in_turn
+from ..figures.curves import plot_training
+from ..figures.forecast import plot_forecast
+from ..files import replacing
+from ..host import BaseExperiment, describe, example_input, load_data
+from ..metrics.report import format_table, write_metrics
+from . import checkpoint as checkpoints
+from .data_module import ForecastData
+
+
+class Experiment(BaseExperiment):
+    """Trains and tests the method of a resolved configuration.
+
+    Args:
+        args: from :func:`openstl_svq.config.resolve`.
+        dataloaders: ``(train, validation, test)`` loaders instead of those of ``args.dataname``.
+
+    A run owns the folder ``res_dir/ex_name``::
+
+        config.py                 the resolved configuration, for -c
+        checkpoints/best.ckpt     lowest validation loss;  last.ckpt  the end of the last epoch
+        metrics.json, metrics.csv test scores by name
+        forecast.png              one forecast: input, truth, prediction, error
+        training.png              losses and codebook perplexity by epoch
+        csv/, tensorboard/        what was logged during training
+    """
+
+    def __init__(self, args, dataloaders=None):
+        self.started_from = find_checkpoint(args) if args.resume else None
+        if self.started_from:
+            run = checkpoints.run_folder(self.started_from)
+            run = run if run.name else run.resolve()
+            args.res_dir, args.ex_name = str(run.parent), run.name
+        else:
+            args.ex_name = _claim_folder(Path(args.res_dir), args.ex_name, args.num_nodes)
+        registry.register()
+        registry.extend(args.method)
+        try:
+            super().__init__(args, dataloaders, args.strategy)
+        except AttributeError as error:  # OpenSTL's methods read their sizes from the configuration as attributes
+            unset = sorted(registry.config_keys(args.method) - set(vars(args)))
+            raise ValueError(
+                f"{args.method} cannot be built: {error}. Configuration keys that it may read and that "
+                f"are not set: {', '.join(unset)}. Give them in a file (-c) or with --cfg_options."
+            ) from error
+        self.save_dir = Path(self.save_dir)
+        self.method.hparams["trained_on"] = self.data.trained_on()  # into every checkpoint, for openstl_svq.predict
+        self._weights_of: tuple[Path, int | None] | None = None  # the checkpoint in the method, and its epochs
+        self._waited = 0  # epochs without an improvement before the resume
+        if self.started_from:
+            state = self._load_weights(self.started_from)
+            _refuse_longer_cycle(state, args.epoch, self.started_from)
+            self._waited = max(
+                (
+                    saved.get("wait_count", 0)
+                    for key, saved in state.get("callbacks", {}).items()
+                    if key.startswith(Patience.__name__)
+                ),
+                default=0,
+            )
+
+    def _load_weights(self, path: Path) -> dict:
+        state = checkpoints.load(path)
+        checkpoints.load_weights(self.method, state, f"checkpoint {path}")
+        self._weights_of = path, state["epoch"] + 1 if "epoch" in state else None
+        return state
+
+    # the host's hooks
+
+    def _get_data(self, dataloaders=None):
+        return ForecastData(*(dataloaders or load_data(**self.config)), self.config)
+
+    def _load_callbacks(self, args, save_dir, ckpt_dir):
+        best = ModelCheckpoint(
+            dirpath=ckpt_dir,
+            filename="best",
+            monitor=args.metric_for_bestckpt,
+            mode="min",
+            every_n_epochs=args.log_step,
+            enable_version_counter=False,
+        )
+        # A checkpoint of its own, not save_last: `last` must also be written when the epoch was not the best.
+        last = ModelCheckpoint(
+            dirpath=ckpt_dir,
+            filename="last",
+            monitor=None,
+            save_top_k=1,
+            every_n_epochs=1,
+            enable_version_counter=False,
+            save_on_train_epoch_end=True,
+        )
+        # In a log file every redrawing of the bar is a line of its own: a few of them per epoch are enough.
+        bar = EpochBar(refresh_rate=1 if sys.stdout.isatty() else max(1, len(self.data.train_loader) // 4))
+        callbacks = [SeedEpoch(args.seed), bar, best, last]
+        if not args.test:
+            callbacks.append(LearningRateMonitor())
+        if args.patience:
+            callbacks.append(Patience(args.metric_for_bestckpt, patience=args.patience, mode="min", check_finite=False))
+        return callbacks, save_dir
+
+    def _init_trainer(self, args, callbacks, strategy):
+        accelerator, devices = _devices(args)
+        if args.dist and strategy == "auto":
+            strategy = "ddp"
+        loggers = (
+            []
+            if args.test
+            else [
+                CSVLogger(self.save_dir, name="csv"),
+                TensorBoardLogger(self.save_dir, name="tensorboard", version=""),
+            ]
+        )
+        return pl.Trainer(
+            accelerator=accelerator,
+            devices=devices,
+            num_nodes=args.num_nodes,
+            strategy=strategy,
+            precision=args.precision,
+            max_epochs=args.epoch,
+            callbacks=callbacks,
+            logger=loggers,
+            plugins=[checkpoints.SafeCheckpointIO()],
+            gradient_clip_val=args.clip_grad,
+            gradient_clip_algorithm=args.clip_mode if args.clip_grad else None,
+            deterministic=args.deterministic,
+            use_distributed_sampler=False,
+            default_root_dir=self.save_dir,
+            num_sanity_val_steps=0,
+            log_every_n_steps=max(1, min(50, len(self.data.train_loader))),
+            enable_model_summary=False,
+        )
+
+    def display_method_info(self, args=None):
+        """What is about to run: host, data, protocol, size and cost of the model."""
+        args = args or self.args
+        steps, *frame = args.in_shape
+        sizes = [
+            len(loader.dataset) for loader in (self.data.train_loader, self.data.valid_loader, self.data.test_loader)
+        ]
+        lines = [
+            str(describe()),
+            f"data: {args.dataname}, {steps} -> {args.aft_seq_length} frames of {' x '.join(map(str, frame))}, "
+            f"{sizes[0]:,} / {sizes[1]:,} / {sizes[2]:,} windows to train / validate / test",
+            f"protocol: {args.protocol} ({protocols.describe(args.protocol)})",
+        ]
+        example = example_input(args, self.method)
+        size = f"method: {args.method}, {count_parameters(self.method.model) / 1e6:.2f}M parameters"
+        try:
+            size += f", {model_cost(self.method.model, example).flops / 1e9:.2f}G FLOPs a forecast"
+        except Exception as error:  # tracing somebody's module can fail in any way; a run does not depend on its cost
+            size += f" (FLOPs not counted: {type(error).__name__}: {error})"
+        lines.append(size)
+        if args.fps:
+            seconds = time_in_turn({"forecast": lambda: self._infer(example)}, rounds=10)["forecast"]
+            lines.append(f"speed: {1 / statistics.median(seconds):.1f} forecasts a second on the CPU, one at a time")
+        return "\n".join(lines)
+
+    @torch.inference_mode()
+    def _infer(self, inputs):
+        training = self.method.model.training
+        self.method.model.eval()
+        try:
+            return self.method.model(*inputs) if isinstance(inputs, tuple) else self.method.model(inputs)
+        finally:
+            self.method.model.train(training)
+
+    # the run
+
+    def train(self):
+        """Trains until ``epoch`` or until validation stops improving; leaves the best weights in the method."""
+        self._introduce()
+        best, last = (self.save_dir / "checkpoints" / name for name in ("best.ckpt", "last.ckpt"))
+        stopped = self.args.patience and self._waited >= self.args.patience
+        if self.started_from and not stopped:
+            _say(f"resuming from {self.started_from}")
+        if not stopped:
+            try:
+                self.trainer.fit(self.method, self.data, ckpt_path=self.started_from)
+            except SystemExit:  # how Lightning ends after Ctrl-C
+                _say(
+                    f"interrupted; continue with --resume {self.save_dir}"
+                    if last.is_file()
+                    else "interrupted before the first checkpoint: start it again"
+                )
+                raise
+            stopped = self.trainer.current_epoch < self.args.epoch
+        if stopped:
+            _say(f"stopped early: {self.args.metric_for_bestckpt} has not improved for {self.args.patience} epochs")
+        if not best.is_file():
+            _say(f"no epoch was eligible for best.ckpt (log_step={self.args.log_step}): the last weights are scored")
+        self._load_weights(best if best.is_file() else last)
+
+    def test(self) -> dict:
+        """Scores the weights in the method; writes and prints them. Returns ``{name of the forecast: scores}``."""
+        if self.args.test:
+            self._introduce()
+        if self.args.ckpt_path:
+            self._load_weights(Path(self.args.ckpt_path))
+        self.trainer.test(self.method, self.data, verbose=False)
+        results = self.method.test_results
+        if self.trainer.is_global_zero:
+            self._report(results)
+        return results
+
+    def _introduce(self):
+        """Says what is about to run, and keeps its configuration."""
+        if self.trainer.is_global_zero and not self.args.no_display_method_info:  # counting the cost once is enough
+            _say(self.display_method_info())
+        self._write_config()
+
+    @rank_zero_only
+    def _write_config(self):
+        with replacing(self.save_dir / "config.py") as partial:
+            partial.write_text(configuration.dump(self.config, f"command: {' '.join(sys.argv)}"), encoding="utf-8")
+
+    def _report(self, results):
+        units = getattr(self.data.test_loader.dataset, "units", None)
+        write_metrics(self.save_dir, results, units=units, provenance=self.provenance())
+        print(format_table(results))
+        _draw("forecast.png", self._draw_forecast)
+        _draw(
+            "training.png",
+            plot_training,
+            self.save_dir / "training.png",
+            self.save_dir,
+            title=f"{self.args.dataname}, {self.args.method}",
+        )
+        print(f"run folder: {self.save_dir}")
+
+    def provenance(self) -> dict:
+        """What a number from this run needs to be understood and repeated."""
+        import timm
+
+        host = describe()
+        path, epochs = self._weights_of or (None, None)
+        return {
+            "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+            "method": self.args.method,
+            "dataset": self.args.dataname,
+            "protocol": self.args.protocol,
+            "seed": self.args.seed,
+            "checkpoint": None if path is None else str(path),
+            "epochs": epochs,
+            "openstl_svq": __version__,
+            "host": host.name,
+            "host_version": host.version,
+            "torch": torch.__version__,
+            "timm": timm.__version__,
+            "pytorch_lightning": pl.__version__,
+            "device": _device_name(self.trainer),
+        }
+
+    @torch.inference_mode()
+    def _draw_forecast(self):
+        dataset, index = self.data.test_loader.dataset, len(self.data.test_loader.dataset) // 2
+        inputs, truth = (torch.as_tensor(v)[None] for v in dataset[index])
+        method = self.method.eval()
+        like = next(method.parameters())  # the network's precision may not be the data's
+        prediction = method(inputs.to(like), truth.to(like)).float().cpu()
+        physical = [(v[0] * self.data.test_std + self.data.test_mean).numpy() for v in (inputs, truth, prediction)]
+        physical = [v[:, ::-1] for v in physical] if self.data.blue_first else physical
+        title, labels = f"{self.args.dataname}, {self.args.method}", {}
+        if hasattr(dataset, "target_times") and dataset.target_times(index) is not None:
+            before, after = dataset.input_times(index), dataset.target_times(index)
+            labels = {"input_labels": _hours(before - before[-1]), "lead_labels": _hours(after - before[-1])}
+            title += f", last input {str(before[-1].astype('M8[m]')).replace('T', ' ')}"
+        else:
+            title += f", test window {index + 1} of {len(dataset)}"
+        channels = getattr(dataset, "channels", None)
+        names, units = zip(*channels) if channels else (None, getattr(dataset, "units", None))
+        plot_forecast(
+            self.save_dir / "forecast.png",
+            *physical,
+            channel_names=names,
+            units=units,
+            title=title,
+            lat=getattr(dataset, "lat", None),
+            lon=getattr(dataset, "lon", None),
+            **labels,
+        )
+
+
+def test_run(place, argv: list[str] | None = None) -> dict:
+    """Tests a checkpoint, with the configuration it carries and whatever ``argv`` changes in it.
+
+    Args:
+        place: a checkpoint or the folder of a run. The scores go to a new folder ``test`` in the run's.
+        argv: words of a command line; a configuration file among them replaces the saved configuration.
+    """
+    path = checkpoints.locate(place)
+    state = checkpoints.load(path)
+    has_file = any(word.split("=")[0] in ("-c", "--config_file") for word in argv or [])
+    args = configuration.resolve(argv, base=None if has_file else checkpoints.saved_config(state))
+    args.test, args.ckpt_path, args.resume = True, str(path), None
+    args.res_dir, args.ex_name = str(checkpoints.run_folder(path)), "test"
+    return Experiment(args).test()
+
+
+class Patience(EarlyStopping):
+    """Lightning's, but a resumed run waits as long as it is told now, not as it was told before."""
+
+    def load_state_dict(self, state_dict):
+        super().load_state_dict({**state_dict, "patience": self.patience})
+
+
+class SeedEpoch(Callback):
+    """Seeds every epoch by (seed, epoch, process), so that a resumed run draws what an uninterrupted one would."""
+
+    def __init__(self, seed: int):
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        pl.seed_everything(
+            (self.seed * 1_000_003 + trainer.current_epoch * 1_009 + trainer.global_rank) % 2**32,
+            workers=False,
+            verbose=False,
+        )
+
+
+@rank_zero_only
+def _say(text: str):
+    print(text, flush=True)
+
+
+class EpochBar(TQDMProgressBar):
+    """Lightning's bar, with epochs counted from 1 and a line of losses that stays for each."""
+
+    def on_train_epoch_start(self, trainer, *args):
+        super().on_train_epoch_start(trainer, *args)
+        self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+
+    def get_metrics(self, trainer, pl_module):
+        metrics = super().get_metrics(trainer, pl_module)
+        return {"loss": metrics["train_loss_step"]} if "train_loss_step" in metrics else {}
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        super().on_train_epoch_end(trainer, pl_module)
+        losses = {k: float(v) for k, v in trainer.callback_metrics.items() if k in ("train_loss", "val_loss")}
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        if trainer.is_global_zero:
+            self.print(
+                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
+                + ", ".join(f"{k} {v:.6f}" for k, v in losses.items())
+                + f", lr {rate:.2e}"
+            )
+
+
+def find_checkpoint(args) -> Path:
+    """The checkpoint that ``--resume`` continues from.
+
+    Raises:
+        FileNotFoundError: there is none: a run is never started from scratch in silence.
+    """
+    place = Path(args.res_dir, args.ex_name) if args.resume is True else Path(args.resume)
+    path = place / "checkpoints" / "last.ckpt" if place.is_dir() or args.resume is True else place
+    if not path.is_file():
+        runs = sorted(p.parent.parent.name for p in Path(args.res_dir).glob("*/checkpoints/last.ckpt"))
+        have = f" Runs in {args.res_dir}: {', '.join(runs)}." if runs else ""
+        raise FileNotFoundError(
+            f"nothing to resume: {path} does not exist.{have} Name the run with --ex_name, or give "
+            "its folder or checkpoint to --resume; leave --resume out to start afresh."
+        )
+    return path
+
+
+def _refuse_longer_cycle(state: dict, epochs: int, path: Path):
+    """A one-cycle schedule ends with the run that it was made for."""
+    planned = state.get("hyper_parameters", {}).get("epoch")
+    if planned is not None and epochs > planned and any("total_steps" in s for s in state.get("lr_schedulers", [])):
+        raise ValueError(
+            f"{path} cannot be trained for {epochs} epochs: its one-cycle schedule ends after {planned}. "
+            f"Resume it with --epoch {planned}, or start a new run."
+        )
+
+
+def _claim_folder(res_dir: Path, name: str, num_nodes: int = 1) -> str:
+    """``name``, or ``name-2``, ``name-3``, ... when an earlier run's results stand there: nothing is overwritten.
+
+    Raises:
+        ValueError: results stand there, and processes that cannot tell each other have been started by a launcher.
+    """
+    marker = "OPENSTL_SVQ_EX_NAME"  # the processes that Lightning starts for the other devices inherit the choice
+    if os.environ.get("LOCAL_RANK", "0") != "0" and marker in os.environ:
+        return os.environ[marker]
+
+    def taken(candidate):
+        return (res_dir / candidate).is_dir() and any((res_dir / candidate).iterdir())
+
+    if num_nodes > 1 or _started_by_a_launcher():  # all at once: what one finds is not what another finds
+        if _is_first_process() and taken(name):
+            raise ValueError(
+                f"{res_dir / name} holds an earlier run. Give this one another --ex_name, or continue "
+                "that one with --resume."
+            )
+        return name
+    chosen, number = name, 2
+    while taken(chosen):
+        chosen, number = f"{name}-{number}", number + 1
+    if chosen != name:
+        _say(f"{res_dir / name} holds an earlier run; this one goes to {res_dir / chosen}")
+    os.environ[marker] = chosen
+    return chosen
+
+
+def _started_by_a_launcher() -> bool:
+    """Whether torchrun or SLURM has started several processes."""
+    tasks = {TorchElasticEnvironment: "WORLD_SIZE", SLURMEnvironment: "SLURM_NTASKS"}
+    return any(environment.detect() and int(os.environ.get(count, 1)) > 1 for environment, count in tasks.items())
+
+
+def _is_first_process() -> bool:
+    names = ("RANK", "SLURM_PROCID", "NODE_RANK", "GROUP_RANK", "LOCAL_RANK")
+    return all(os.environ.get(name, "0") == "0" for name in names)
+
+
+def _draw(name: str, draw: Callable, *args, **kwargs):
+    """A picture that cannot be drawn costs nothing else of a run."""
+    try:
+        draw(*args, **kwargs)
+    except Exception as error:
+        warnings.warn(f"{name} could not be drawn ({type(error).__name__}: {error})", stacklevel=2)
+
+
+def _devices(args) -> tuple[str, int | list[int]]:
+    """Lightning's ``accelerator`` and ``devices``.
+
+    Raises:
+        ValueError: the device asked for is not there.
+    """
+    have_gpu, have_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    accelerator = args.accelerator
+    if accelerator == "auto":
+        accelerator = "gpu" if have_gpu else "mps" if have_mps else "cpu"
+    if accelerator == "gpu" and not have_gpu:
+        raise ValueError(
+            "--accelerator gpu, but torch sees no GPU. Use --accelerator cpu, or install a torch with CUDA."
+        )
+    if accelerator == "mps" and not have_mps:
+        raise ValueError("--accelerator mps, but this machine has no Metal device. Use --accelerator cpu.")
+    if accelerator == "gpu":
+        missing = [i for i in args.gpus if i >= torch.cuda.device_count()]
+        if missing:
+            raise ValueError(
+                f"--gpus {' '.join(map(str, args.gpus))}: there is no GPU {missing[0]}; "
+                f"torch sees {torch.cuda.device_count()}, numbered from 0."
+            )
+        return accelerator, list(args.gpus)
+    return accelerator, len(args.gpus)
+
+
+def _hours(offsets: np.ndarray) -> list[str]:
+    """Offsets from the last input, in hours, or in days where they are whole days and not few."""
+    hours = offsets / np.timedelta64(1, "h")
+    days = not (hours % 24).any() and np.abs(hours).max() > 72
+    return [f"{hour / (24 if days else 1):+g} {'d' if days else 'h'}".replace("-", "\N{MINUS SIGN}") for hour in hours]
+
+
+def _device_name(trainer) -> str:
+    device = trainer.strategy.root_device
+    if device.type == "cuda":
+        return f"{trainer.world_size} x {torch.cuda.get_device_name(device)}"
+    return f"{device.type} ({torch.get_num_threads()} threads)" if device.type == "cpu" else device.type
