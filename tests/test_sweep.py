@@ -59,7 +59,7 @@ class Place:
         self.folder, self.train, self.orders = path / "work" / "s", path / "train.py", path / "orders.json"
         self.train.write_text(TRAIN)
         monkeypatch.setenv("SWEEP_TEST", str(self.orders))
-        monkeypatch.setattr(sweep, "_POLL_SECONDS", 0.02)
+        monkeypatch.setattr(run, "_POLL_SECONDS", 0.02)
 
     def plan(self, mse=None, extra=None, words=WORDS, options=(), **axes):
         runs, cells = sweep.plan(axes, words, options, self.folder)
@@ -488,7 +488,7 @@ def test_command_line_dry_run(tmp_path):
 
 def test_curves_are_named_by_what_differs(place, monkeypatch):
     drawn = {}
-    monkeypatch.setattr(sweep, "plot_comparison", lambda path, groups: drawn.update(groups))
+    monkeypatch.setattr(run, "plot_comparison", lambda path, groups: drawn.update(groups))
     runs, _ = place.plan(model_type=["gSTA"], quantizer=["none", "svq"], seed=[0, 1])
     sweep.draw_curves(runs, place.folder, ["model_type", "quantizer", "seed"])
     assert {name: len(folders) for name, folders in drawn.items()} == {"none": 2, "svq": 2}
