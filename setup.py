@@ -15,13 +15,17 @@ zarr = ["zarr"]
 test = [
     "setuptools",
     "pytest>=8",
+    "pytest-cov>=6",
     "pytest-timeout",
+    "pytest-xdist>=3.5",
     "hypothesis>=6.100",
     "scikit-learn>=1.3",
     "scikit-video>=1.1.11",
     *video,
     *zarr,
 ]
+# Exactly these, so that what passes here passes in CI.
+lint = ["ruff==0.17.6", "mypy==2.4.1", "pre-commit", "coverage>=7.10"]
 
 setup(
     name="openstl_svq",
@@ -31,7 +35,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["openstl_svq", "openstl_svq.*"]),
-    package_data={"openstl_svq.data": ["weather_sample/weather/*/*.nc"]},
+    package_data={"openstl_svq": ["py.typed"], "openstl_svq.data": ["weather_sample/weather/*/*.nc"]},
     python_requires=">=3.10",
     install_requires=[
         "torch>=2.4",
@@ -55,6 +59,7 @@ setup(
     ],
     extras_require={
         "test": test,
+        "lint": lint,
         "video": video,
         "zarr": zarr,
         "gcm": ['jcm>=3.0,<4; python_version >= "3.11"'],

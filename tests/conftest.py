@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,16 +11,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests import `comparison` and each other's builders by name
 
-MARKERS = {
-    "gpu": "needs an NVIDIA GPU",
-    "network": "needs the internet",
-    "openstl": "needs the real OpenSTL, installed from its git repository",
-}
 
-
-def pytest_configure(config):
-    for name, why in MARKERS.items():
-        config.addinivalue_line("markers", f"{name}: {why}")
+def pytest_configure():
     torch.set_num_threads(1)
 
 
@@ -31,13 +24,16 @@ def _real_openstl():
         return False
 
 
-def pytest_collection_modifyitems(items):
-    missing = {
-        "gpu": not torch.cuda.is_available(),
-        "network": not os.environ.get("OPENSTL_SVQ_TEST_NETWORK"),
-        "openstl": not _real_openstl(),
+def pytest_collection_modifyitems(config, items):
+    """Skips what needs something that is not here; the markers in pyproject.toml say what that is."""
+    there = {
+        "gpu": torch.cuda.is_available(),
+        "network": bool(os.environ.get("OPENSTL_SVQ_TEST_NETWORK")),
+        "openstl": _real_openstl(),
+        "slurm": shutil.which("sbatch") is not None,
     }
+    reasons = dict(line.split(": ", 1) for line in config.getini("markers") if line.partition(":")[0] in there)
     for item in items:
-        for name, absent in missing.items():
-            if absent and item.get_closest_marker(name):
-                item.add_marker(pytest.mark.skip(reason=MARKERS[name]))
+        for name, present in there.items():
+            if not present and item.get_closest_marker(name):
+                item.add_marker(pytest.mark.skip(reason=reasons[name]))

@@ -409,10 +409,3 @@ def test_values_that_are_not_finite(value):
         score(ForecastMetrics(["mse", "psnr"]), pred, true)
     with pytest.raises(ValueError, match="0 of 5,760 predicted values and 1 of 5,760 true.*Check the data"):
         score(ForecastMetrics(["mse", "psnr"]), true, pred)
-
-
-def test_docstring_example_runs():
-    import doctest
-
-    outcome = doctest.testmod(forecast, extraglobs={"torch": torch})
-    assert outcome.attempted and not outcome.failed

@@ -1,7 +1,6 @@
 """The files and the table of scores."""
 
 import csv
-import doctest
 import json
 import math
 from pathlib import Path
@@ -101,8 +100,3 @@ def test_table():
     assert len(set(map(len, table[:4]))) == 1
     assert table[4] == "skill of model: 0.250 against persistence, 0.625 against climatology (1 - mse / mse_reference)"
     assert len(format_table({"model": {"mae": 1.0}}).splitlines()) == 2
-
-
-def test_docstring_example_runs():
-    outcome = doctest.testmod(report)
-    assert outcome.attempted and not outcome.failed
