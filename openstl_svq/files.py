@@ -10,7 +10,8 @@ from pathlib import Path
 def replacing(path) -> Iterator[Path]:
     """Gives a name to write to; what was written takes the place of ``path`` when the block ends without an error.
 
-    A full disk or an interruption leaves the old file, not half a new one. Folders are made as needed.
+    A full disk, an interruption or a power cut leaves the old file or the new one, nothing between. Folders are made
+    as needed.
 
     >>> with replacing("scores.txt") as partial:  # doctest: +SKIP
     ...     partial.write_text("1")
@@ -22,6 +23,16 @@ def replacing(path) -> Iterator[Path]:
     )  # its ending tells some writers the format
     try:
         yield partial
+        flush_to_disk(partial)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def flush_to_disk(path) -> None:
+    """Waits until the system has written ``path``: renamed before that, a file can be empty after a power cut."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -8,13 +8,14 @@ import json
 import os
 import tempfile
 import warnings
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
-from ..files import replacing
-from .frames import ArrayFrames, FileFrames, channel_statistics, in_chunks
+from ..files import flush_to_disk, replacing
+from .frames import ArrayFrames, FileFrames, channel_statistics, chunk_length, in_chunks
 
 try:
     import fcntl
@@ -47,7 +48,7 @@ def at_hand(source, *, beside, name: str, key, memory_limit: int = IN_MEMORY):
         for begin, values in in_chunks(source):
             array[begin : begin + len(values)] = values
         return ArrayFrames(array)
-    return FileFrames(
+    return CachedFrames(
         cached_file(
             lambda: (values for _, values in in_chunks(source)),
             source.shape,
@@ -59,11 +60,33 @@ def at_hand(source, *, beside, name: str, key, memory_limit: int = IN_MEMORY):
     )
 
 
+class CachedFrames(FileFrames):
+    """Frames in a :func:`cached_file`, each compared with its check sum whenever it is read.
+
+    Raises:
+        ValueError: a frame is not what was written.
+    """
+
+    def __init__(self, path, decode: Callable[[np.ndarray], np.ndarray] | None = None):
+        self._sums = _saved_sums(path)
+        super().__init__(path, decode)
+
+    def _at(self, indices) -> np.ndarray:
+        values = super()._at(indices)
+        if not np.array_equal(_sums(values), self._sums[indices]):
+            raise ValueError(
+                f"the cache {self.path} has changed on disk since this run began, or cannot be read reliably. Start "
+                "the run again (--resume): the cache is then checked and built anew."
+            )
+        return values
+
+
 def cached_file(blocks: Callable[[], Iterable[np.ndarray]], shape, dtype, *, beside, name: str, key) -> Path:
     """A ``.npy`` file of ``blocks()``, one after the other along the first axis.
 
     It is built unless a finished one for the same ``key`` exists, and appears under its name only when it is complete.
-    Processes that start at once wait for the first one's.
+    Processes that start at once wait for the first one's. A check sum of each entry of the first axis follows the
+    array: a file that is not what was written is built again.
 
     Args:
         shape, dtype: of the whole.
@@ -78,11 +101,15 @@ def cached_file(blocks: Callable[[], Iterable[np.ndarray]], shape, dtype, *, bes
     digest = hashlib.sha256(repr((_VERSION, key, tuple(shape), np.dtype(dtype).str)).encode()).hexdigest()[:20]
     folders = _folders(beside)
     for folder in folders:
-        if (folder / f"{name}-{digest}.npy").exists():
+        if _is_sound(folder / f"{name}-{digest}.npy", shape, dtype):
             return folder / f"{name}-{digest}.npy"
     path = _writable(folders) / f"{name}-{digest}.npy"
     with _locked(path.with_suffix(".lock")) as alone:
-        if not path.exists():
+        if not _is_sound(path, shape, dtype):
+            if path.exists():
+                warnings.warn(
+                    f"the cache {path} is damaged, or of an earlier version: it is built again.", stacklevel=2
+                )
             if alone:  # then these are of processes that were killed
                 for left in path.parent.glob(f"{glob.escape(path.stem)}.*.part"):
                     left.unlink(missing_ok=True)
@@ -104,14 +131,50 @@ def cached_statistics(
     beside = Path(stored.path)
     digest = "" if key is None else "-" + hashlib.sha256(repr((of.__name__, key)).encode()).hexdigest()[:12]
     path = beside.with_name(f"{beside.stem}{digest}.json")
-    if path.exists():
-        saved = json.loads(path.read_text())
-    else:
+    saved = _saved_statistics(path)
+    if saved is None:
         saved = [v.ravel().tolist() for v in of(frames)]
         # A cache that has become read-only: computed again next time.
         with contextlib.suppress(OSError), replacing(path) as partial:
-            partial.write_text(json.dumps(saved))
+            partial.write_text(json.dumps({"statistics": saved, "crc32": zlib.crc32(json.dumps(saved).encode())}))
     return tuple(np.asarray(v, dtype=np.float32).reshape(1, -1, 1, 1) for v in saved)
+
+
+def _saved_statistics(path: Path) -> list | None:
+    """What :func:`cached_statistics` has kept, or ``None`` where there is nothing that can be relied on."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        saved, crc = record["statistics"], record["crc32"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return saved if zlib.crc32(json.dumps(saved).encode()) == crc else None
+
+
+def _sums(values: np.ndarray) -> np.ndarray:
+    """CRC-32 of each entry of the first axis: uint32 ``(n,)``."""
+    return np.array([zlib.crc32(np.ascontiguousarray(value)) for value in values], dtype="<u4")
+
+
+def _saved_sums(path) -> np.ndarray:
+    """The check sums behind the array in ``path``."""
+    count = len(np.load(path, mmap_mode="r"))
+    with open(path, "rb") as file:
+        file.seek(-4 * count, os.SEEK_END)
+        return np.frombuffer(file.read(), dtype="<u4")
+
+
+def _is_sound(path: Path, shape, dtype) -> bool:
+    """Whether ``path`` holds such an array, byte for byte as it was written."""
+    try:
+        stored = np.load(path, mmap_mode="r")
+        size = stored.offset + stored.nbytes + 4 * len(stored)
+        if stored.shape != tuple(shape) or stored.dtype != dtype or path.stat().st_size != size:
+            return False
+        sums = _saved_sums(path)
+        step = chunk_length(max(1, stored.nbytes // max(1, len(stored))))
+        return all(np.array_equal(_sums(stored[k : k + step]), sums[k : k + step]) for k in range(0, len(stored), step))
+    except (OSError, ValueError, EOFError, AttributeError):  # not there, cut off, or no array
+        return False
 
 
 def _folders(beside) -> list[Path]:
@@ -161,10 +224,15 @@ def _build(path: Path, blocks: Iterable[np.ndarray], shape, dtype):
                 file, {"descr": dtype.str, "fortran_order": False, "shape": tuple(int(n) for n in shape)}
             )
             size = file.tell() + dtype.itemsize * int(np.prod(shape))
+            sums = []
             for block in blocks:
-                file.write(np.ascontiguousarray(block, dtype=dtype).data)
+                block = np.ascontiguousarray(block, dtype=dtype)
+                file.write(block.data)
+                sums.append(_sums(block))
             if file.tell() != size:
                 raise ValueError(f"the data that {path.name} is made of changed while they were read: start again.")
+            file.write(b"".join(map(bytes, sums)))
+        flush_to_disk(part)
         os.replace(part, path)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):

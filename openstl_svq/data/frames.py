@@ -30,8 +30,12 @@ class ArrayFrames:
 
     def read(self, indices) -> np.ndarray:
         """The frames at ``indices``: float32 ``(n, C, H, W)``, in the data's own unit."""
-        values = self._stored()[indices]
+        values = self._at(indices)
         return values.astype(np.float32, copy=False) if self._decode is None else self._decode(values)
+
+    def _at(self, indices) -> np.ndarray:
+        """The frames as they are stored."""
+        return self._stored()[indices]
 
     def _stored(self):
         return self._array

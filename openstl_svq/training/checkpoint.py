@@ -1,4 +1,4 @@
-"""Checkpoints of plain tensors and numbers: written atomically, read without running anybody's code."""
+"""Checkpoints of plain tensors and numbers: written atomically, checked and read without running anybody's code."""
 
 import os
 import pickle
@@ -30,11 +30,11 @@ _NOT_CONFIG = {
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
-    """Lightning's checkpoint files, with three promises.
+    """Lightning's checkpoint files, with four promises.
 
     A file holds tensors, numbers, strings and containers of them, so ``torch.load(..., weights_only=True)`` reads it.
-    It appears under its name only when it is complete, so a failed save leaves the previous one intact. Reading refuses
-    anything else with one clear message.
+    It appears under its name only when it is complete, so a failed save leaves the previous one intact. Every read
+    compares it with its check sums. Reading refuses anything else with one clear message.
     """
 
     def save_checkpoint(self, checkpoint, path, storage_options=None):
@@ -56,8 +56,6 @@ def save(checkpoint: Mapping, path) -> None:
     try:
         with replacing(path) as partial, open(partial, "wb") as file:
             torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
     except (OSError, RuntimeError) as error:
         reason = _disk_failure(error)
         if reason is None:
@@ -69,15 +67,19 @@ def save(checkpoint: Mapping, path) -> None:
 
 
 def load(path, map_location="cpu") -> dict:
-    """Reads a checkpoint with ``weights_only=True``.
+    """Reads a checkpoint with ``weights_only=True``, once its check sums are found right.
+
+    The check sums are those of the zip archive that ``torch.save`` writes; pickles of torch before 1.6 have none.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is truncated, not a checkpoint, or a pickle that holds more than tensors and plain values.
+        ValueError: it is truncated or otherwise damaged, not a checkpoint, or a pickle that holds more than tensors and
+            plain values.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint {path} does not exist. Give a .ckpt file or the folder of a finished run.")
+    _check_sums(path)
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
@@ -88,11 +90,36 @@ def load(path, map_location="cpu") -> dict:
                 f"`python tools/convert_checkpoint.py {path} OUT.ckpt --trust`."
             ) from error
         raise ValueError(_damaged(path, error)) from error
-    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except (RuntimeError, EOFError, OSError, LookupError, TypeError, ValueError) as error:
         raise ValueError(_damaged(path, error)) from error
     if not isinstance(checkpoint, Mapping) or "state_dict" not in checkpoint:
         raise ValueError(f"{path} is no checkpoint of a run: it has no 'state_dict'. Give RUN/checkpoints/best.ckpt.")
     return checkpoint
+
+
+def _check_sums(path: Path) -> None:
+    """Compares every part of a checkpoint with the CRC-32 that the archive keeps of it, which torch does not look at.
+
+    Raises:
+        ValueError: a part is not as it was written, or the file is neither an archive nor a pickle.
+    """
+    with open(path, "rb") as file:
+        begins = file.read(4)
+    if begins != b"PK\x03\x04" and not zipfile.is_zipfile(path):
+        if begins[:1] not in (b"\x80", b""):
+            raise ValueError(
+                f"{path} is no checkpoint: it is not a file that torch.save has written. Give RUN/checkpoints/best.ckpt."
+            )
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+                raise zipfile.BadZipFile("it has compressed parts, which torch.save never writes")
+            wrong = archive.testzip()
+    except Exception as error:  # a damaged archive makes the reader fail in any way
+        raise ValueError(_damaged(path, error)) from error
+    if wrong is not None:
+        raise ValueError(_damaged(path, f"{wrong} differs from its check sum"))
 
 
 def locate(place, name: str = "best") -> Path:
@@ -210,14 +237,14 @@ def _is_pickle(path: Path) -> bool:
     return start[:1] == b"\x80" and end == b"."
 
 
-def _damaged(path: Path, error: Exception) -> str:
+def _damaged(path: Path, error: Exception | str) -> str:
     return (
         f"checkpoint {path} cannot be read: it is truncated or damaged ({path.stat().st_size:,} bytes; "
         f"{_first_line(error)}). Use another checkpoint of the run, such as last.ckpt or best.ckpt."
     )
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: Exception | str) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cache import cached_file, fingerprint
+from ..cache import CachedFrames, cached_file, fingerprint
 from ..frames import ArrayFrames, FileFrames, from_images, read_image
 from ..windows import CropAndFlip, WindowDataset, hold_out_end, sliding
 
@@ -209,7 +209,7 @@ def _caltech(folder, length, size):
         **place,
     )
     video = np.repeat(np.arange(len(videos)), counts)
-    return FileFrames(path, from_images), sliding(video, length, np.full(len(video), length))
+    return CachedFrames(path, from_images), sliding(video, length, np.full(len(video), length))
 
 
 def _frame_offsets(path) -> list[int]:

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ...naming import choose
-from ..cache import at_hand, cached_file, fingerprint
-from ..frames import ArrayFrames, FileFrames, chunk_length, from_images, image_shape, read_image
+from ..cache import CachedFrames, at_hand, cached_file, fingerprint
+from ..frames import ArrayFrames, chunk_length, from_images, image_shape, read_image
 from .weather_files import open_netcdf
 
 IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
@@ -111,7 +111,7 @@ class Source:
                 name=path.stem,
                 key=key,
             )
-            return FileFrames(file, from_images)
+            return CachedFrames(file, from_images)
         return at_hand(_Checked(self, path), beside=path.parent, name=path.stem, key=key)
 
 
