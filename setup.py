@@ -60,6 +60,7 @@ setup(
     extras_require={
         "test": test,
         "lint": lint,
+        "docs": ["sphinx>=7", "myst-parser>=3", "furo"],
         "video": video,
         "zarr": zarr,
         "gcm": ['jcm>=3.0,<4; python_version >= "3.11"'],
