@@ -1,5 +1,11 @@
 """The registry: names, settings, third parties."""
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -53,3 +59,33 @@ def test_unknown_name_lists_what_exists():
 def test_unknown_setting_names_the_nearest():
     with pytest.raises(ValueError, match="svq: 'codebok_size'. Did you mean 'codebook_size'.*Available: .*hidden_dim"):
         build_quantizer("svq", 4, codebok_size=3)
+
+
+HALVE = """
+from .base import Quantizer, QuantizerOutput, zero_loss
+from .registry import register_quantizer
+
+
+@register_quantizer("halve", "divides by two")
+class Halve(Quantizer):
+    def quantize(self, z, *, return_codes, return_usage):
+        return QuantizerOutput(z / 2, zero_loss(z))
+"""
+
+
+def test_a_new_quantizer_is_one_file(tmp_path):
+    package = Path(registry.__file__).parents[1]
+    shutil.copytree(package / "quantizers", tmp_path / "openstl_svq" / "quantizers")
+    for name in ("__init__.py", "naming.py"):
+        shutil.copy(package / name, tmp_path / "openstl_svq")
+    (tmp_path / "openstl_svq" / "quantizers" / "halve.py").write_text(HALVE)
+    code = "from openstl_svq.quantizers import Halve, list_quantizers; print(list_quantizers()['halve'])"
+    printed = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )
+    assert printed.stdout == "divides by two\n"

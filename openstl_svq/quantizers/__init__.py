@@ -1,40 +1,29 @@
 """Quantizers of spatio-temporal latents. Pure PyTorch: (N, C, H, W) in, a `QuantizerOutput` out.
 
-One quantizer is one file; its import below puts it into the registry.
+One quantizer is one file of this folder: every module here is imported, and its decorator puts the class into the
+registry. The class is then a name of this package too.
 """
 
+import importlib
+import pkgutil
+
 from .base import Quantizer, QuantizerOutput
-from .grouped_residual_vq import GroupedResidualVQ
-from .lfq import LFQ
 from .library import LibraryQuantizer
-from .mlp import MLP
-from .multi_headed_vq import MultiHeadedVQ
-from .registry import build_quantizer, list_quantizers, register_quantizer
-from .residual_fsq import ResidualFSQ
-from .residual_lfq import ResidualLFQ
-from .residual_vq import ResidualVQ
-from .residual_vq_stochastic import StochasticResidualVQ
+from .registry import _REGISTRY, build_quantizer, list_quantizers, register_quantizer
 from .svq import SVQ, FusedSVQ
-from .svq_raw import SVQRaw
 from .usage import WeightStatistics, index_usage, perplexity
-from .vq import VQ
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
+_CLASSES = {entry.cls.__name__: entry.cls for entry in _REGISTRY.values()}
+globals().update(_CLASSES)
 
 __all__ = [
-    "LFQ",
-    "MLP",
     "SVQ",
-    "VQ",
     "FusedSVQ",
-    "GroupedResidualVQ",
     "LibraryQuantizer",
-    "MultiHeadedVQ",
     "Quantizer",
     "QuantizerOutput",
-    "ResidualFSQ",
-    "ResidualLFQ",
-    "ResidualVQ",
-    "SVQRaw",
-    "StochasticResidualVQ",
     "WeightStatistics",
     "build_quantizer",
     "index_usage",
@@ -42,3 +31,4 @@ __all__ = [
     "perplexity",
     "register_quantizer",
 ]
+__all__ += sorted(_CLASSES.keys() - {*__all__})

@@ -1,6 +1,6 @@
 """The contract between quantizers and the models around them."""
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -97,7 +97,7 @@ def zero_loss(z: Tensor) -> Tensor:
     return z.new_zeros((), dtype=at_least_float32(z.dtype))
 
 
-def full_precision(device: torch.device):
+def full_precision(device: torch.device) -> AbstractContextManager:
     """A context in which autocast does not lower the precision."""
     available = torch.amp.is_autocast_available(device.type)
     return torch.autocast(device.type, enabled=False) if available else nullcontext()

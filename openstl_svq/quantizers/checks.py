@@ -1,6 +1,7 @@
 """Checks of settings, each ending in a message that says what was given, what is allowed and what to do."""
 
 import operator
+from collections.abc import Iterable
 
 from ..naming import choose as check_choice
 from ..naming import unknown
@@ -8,14 +9,14 @@ from ..naming import unknown
 __all__ = ["check_bool", "check_choice", "check_number", "check_positive", "check_settings"]
 
 
-def check_settings(owner, given, allowed):
+def check_settings(owner: str, given: Iterable[str], allowed: Iterable[str]) -> None:
     """Refuses setting names that `owner` does not have."""
     for name in given:
         if name not in allowed:
             raise ValueError(unknown(f"setting of {owner}:", name, allowed))
 
 
-def check_positive(what, given):
+def check_positive(what: str, given) -> int:
     """`given` as an int of at least 1; True and 3.0 are not integers here."""
     try:
         if isinstance(given, bool):
@@ -28,14 +29,14 @@ def check_positive(what, given):
     return value
 
 
-def check_bool(what, given):
+def check_bool(what: str, given) -> bool:
     """A string such as "False" is true in Python, so only True and False pass."""
     if not isinstance(given, bool):
         raise ValueError(f"{what} must be True or False, got {given!r}")
     return given
 
 
-def check_number(what, given, low=0.0):
+def check_number(what: str, given, low: float = 0.0) -> float:
     """A real number of at least `low`."""
     if isinstance(given, bool) or not isinstance(given, (int, float)) or not low <= given < float("inf"):
         raise ValueError(f"{what} must be a number of at least {low:g}, got {given!r}")

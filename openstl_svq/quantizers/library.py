@@ -9,6 +9,7 @@ import inspect
 import itertools
 import math
 import traceback
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -53,24 +54,15 @@ _LAYOUT = {
 }
 
 _TRIAL = (8, 8)  # height and width of a latent
-_SIZES = (
-    "codebook_size",
-    "num_quantizers",
-    "groups",
-    "heads",
-    "num_codebooks",
-    "codebook_dim",
-    "frozen_codebook_dim",
-    "kmeans_iters",
-)
-_WEIGHTS = (
+_COUNTS = ("num_quantizers", "groups", "heads", "num_codebooks")
+_SIZES = {"codebook_size", "codebook_dim", "frozen_codebook_dim", "kmeans_iters", *_COUNTS}
+_WEIGHTS = {
     "commitment_weight",
     "commitment_loss_weight",
     "entropy_loss_weight",
     "orthogonal_reg_weight",
     "codebook_diversity_loss_weight",
-)
-_COUNTS = ("num_quantizers", "groups", "heads", "num_codebooks")
+}
 
 
 def library_classes() -> dict[str, type[nn.Module]]:
@@ -213,10 +205,9 @@ class LibraryQuantizer(Quantizer):
     def check_memory(self, tokens: int) -> None:
         if self.training and self._bytes_per_token_and_code:
             device = next(self.library.buffers()).device
-            codes = max(self.codebook_size) if isinstance(self.codebook_size, tuple) else self.codebook_size
             require_memory(
                 tokens * self._bytes_per_token_and_code,
-                codes,
+                max(self.codebook_size) if isinstance(self.codebook_size, tuple) else self.codebook_size or 0,
                 device,
                 f"a training step of {self.library_class} over {tokens} tokens",
                 "codebook_size",
@@ -253,7 +244,7 @@ def usable_classes() -> list[str]:
     return [name for name in library_classes() if name not in NOT_A_QUANTIZER]
 
 
-def _spread(indices: Tensor, size: tuple[int, int]) -> Tensor:
+def _spread(indices: Tensor, size: Sequence[int]) -> Tensor:
     """(N, h, w) -> (N, H, W): every token gets the code of the cell that covers it."""
     for axis, target in enumerate(size, start=1):
         source = torch.arange(target, device=indices.device) * indices.shape[axis] // target
@@ -278,65 +269,29 @@ def _parameters(name: str) -> set[str]:
 
 
 def _check_settings(name: str, dim: int, settings: dict) -> None:
-    """Everything that can be said before the library is called; messages carry the nearest valid value."""
-    chain = _chain(name)
+    """What the trial cannot see: names and numbers that the library takes in silence, and sizes that would fill the
+    memory before they fail."""
     check_settings(name, settings, _parameters(name) - _LAYOUT)
-
-    for setting in _SIZES:
-        if settings.get(setting) is not None:
-            values = settings[setting] if isinstance(settings[setting], (tuple, list)) else [settings[setting]]
-            for value in values:
-                check_positive(setting, value)
-    for setting in _WEIGHTS:
-        if settings.get(setting) is not None:
-            check_number(setting, settings[setting])
-    if check_number("decay", settings.get("decay", 0)) > 1:
-        raise ValueError(f"decay must lie between 0 and 1, got {settings['decay']}; the nearest valid value is 1")
-    codebook_size = settings.get("codebook_size")
-    if not isinstance(codebook_size, int | None) and not {"ResidualVQ", "HierarchicalVQ"} & set(chain):
-        raise ValueError(f"codebook_size of {name} must be one number, got {codebook_size}")
-    for setting in _COUNTS:
-        if isinstance(settings.get(setting), (tuple, list)):
-            raise ValueError(f"{setting} must be one number, got {settings[setting]}")
-
-    if "LFQ" in chain and codebook_size is not None and (codebook_size < 2 or codebook_size & (codebook_size - 1)):
-        power = 2 ** max(1, int(math.log2(codebook_size)))
-        nearest = min(power, 2 * power, key=lambda size: abs(size - codebook_size))
-        raise ValueError(
-            f"codebook_size of {name} must be a power of 2, at least 2, got {codebook_size}; the nearest "
-            f"valid value is {nearest}"
-        )
-    groups = settings.get("groups") or 1
-    if dim % groups:
-        nearest = min((d for d in range(1, dim + 1) if dim % d == 0), key=lambda d: abs(d - groups))
-        raise ValueError(
-            f"groups must divide the latent's {dim} channels, got {groups}; the nearest valid value is {nearest}"
-        )
-    if "ResidualVQ" in chain and settings.get("heads", 1) != 1:
-        raise ValueError(
-            f"{name} has no heads, got heads={settings['heads']}; the only valid value is 1. For heads "
-            "use multi_headed_vq"
-        )
-    if settings.get("levels") is not None and not (name == "LatentQuantize" and settings.get("codebook_dim")):
-        smallest = 2 if "ResidualFSQ" in chain or settings.get("preserve_symmetry") or "FSQ" not in chain else 3
-        _check_levels(settings["levels"], smallest)
-    _require_codebook_memory(name, dim, settings)
+    given = {setting: value for setting, value in settings.items() if value is not None}
+    for setting in _SIZES & given.keys():
+        value = given[setting]
+        for number in value if isinstance(value, tuple) else [value]:
+            check_positive(setting, number)
+    for setting in _WEIGHTS & given.keys():
+        check_number(setting, given[setting])
+    if check_number("decay", given.get("decay", 0)) > 1:
+        raise ValueError(f"decay must lie between 0 and 1, got {given['decay']}; the nearest valid value is 1")
+    size, levels = given.get("codebook_size"), given.get("levels")
+    if "LFQ" in _chain(name) and isinstance(size, int) and size.bit_count() + (size < 2) != 1:
+        raise ValueError(f"codebook_size of {name} must be a power of 2, at least 2, got {size}")
+    if levels is not None and not (
+        isinstance(levels, (list, tuple)) and levels and all(type(n) is int and n > 1 for n in levels)
+    ):
+        raise ValueError(f"levels must be a list of integers of at least 2, one per dimension, got {levels!r}")
+    _require_codebook_memory(name, dim, given)
 
 
-def _check_levels(levels, smallest):
-    alone = not isinstance(levels, (list, tuple))
-    levels = [levels] if alone else levels
-    whole = [level for level in levels if isinstance(level, int) and not isinstance(level, bool)]
-    if alone or not levels or len(whole) < len(levels) or min(levels) < smallest:
-        numbers = [level for level in levels if isinstance(level, (int, float)) and math.isfinite(level)]
-        nearest = [max(int(level), smallest) for level in numbers] or [8, 5, 5, 5]
-        raise ValueError(
-            f"levels must be integers of at least {smallest}, one per dimension of the codebook, got "
-            f"{list(levels)}; the nearest valid value is {nearest}"
-        )
-
-
-def _require_codebook_memory(name, dim, settings):
+def _require_codebook_memory(name: str, dim: int, settings: dict) -> None:
     chain = _chain(name)
     remedy = "Use fewer codes."
     if isinstance(settings.get("levels"), (list, tuple)):
@@ -355,7 +310,7 @@ def _require_codebook_memory(name, dim, settings):
     require_memory(4 * width, size, default_device(), f"a codebook of {name}", what, remedy)
 
 
-def _bytes_per_token_and_code(name, settings):
+def _bytes_per_token_and_code(name: str, settings: dict) -> int:
     """What a training step holds, at least, for every pair of a token and a code."""
     chain = _chain(name)
     if "VectorQuantize" in chain or name == "HierarchicalVQ":

@@ -18,13 +18,13 @@ class TooLargeForMemory(ValueError):
     """A setting that this machine's memory cannot hold."""
 
 
-def _table(path):
+def _table(path: str) -> dict[str, int]:
     """A file of `name value ...` lines as a dict of int; names without a colon."""
     rows = (line.split() for line in Path(path).read_text().splitlines())
     return {row[0].rstrip(":"): int(row[1]) for row in rows if len(row) > 1}
 
 
-def _container_room():
+def _container_room() -> int | None:
     """Bytes left under this container's limit, or None. Cached file pages count as free: they are given up first."""
     for limit, used, stat in _CGROUPS:
         try:
@@ -34,7 +34,7 @@ def _container_room():
     return None
 
 
-def available_memory(device):
+def available_memory(device: torch.device | str) -> int | None:
     """Bytes that can still be allocated on `device` ("cpu" or CUDA), or None where that cannot be told."""
     device = torch.device(device)
     if device.type == "cuda":
@@ -55,7 +55,7 @@ def default_device() -> torch.device:
     return torch.empty(0).device
 
 
-def require_memory(per_unit, units, device, what, unit, remedy):
+def require_memory(per_unit: float, units: int, device: torch.device, what: str, unit: str, remedy: str) -> None:
     """Raises TooLargeForMemory if `per_unit * units` bytes cannot fit on `device`; names the largest number that can.
 
     Args:

@@ -129,7 +129,6 @@ class SVQ(Quantizer):
         for layer in (self.proj_in, self.proj_out):
             if layer is not None:
                 layer.requires_grad_(check_bool("learn_projection", learn_projection))
-        self._fold_cache: tuple[list, Tensor, Tensor, Tensor] | None = None  # versions, probe, fold, offset
 
     def extra_repr(self) -> str:
         return (
@@ -140,22 +139,24 @@ class SVQ(Quantizer):
 
     def quantize(self, z: Tensor, *, return_codes: bool, return_usage: bool) -> QuantizerOutput:
         tokens = to_tokens(z)  # (T, C')
+        hidden = self._hidden(tokens)  # (T, d)
         weights = None
         if return_codes or self.form == "reference":
             self._require_weights(tokens.shape[0])
-            weights = self._weights(self._hidden(tokens))  # (T, N)
-        if self.form == "reference":
+            weights = self._weights(hidden)  # (T, N)
+        if weights is not None and self.form == "reference":
             quantized = weights @ self.codebook
         elif self.output_relu:
-            quantized = self._stream(self._hidden(tokens))
+            quantized = self._stream(hidden)
         else:
-            hidden = self._hidden(tokens)
-            fold, offset = self._fold()
+            fold, offset = self.fold()
             quantized = F.linear(hidden, fold.to(hidden.dtype), offset.to(hidden.dtype))
         return QuantizerOutput(
             from_tokens(quantized, z),
             zero_loss(z),
-            weights=weights.view(z.shape[0], *z.shape[2:], self.codebook_size) if return_codes else None,
+            weights=None
+            if weights is None or not return_codes
+            else weights.view(z.shape[0], *z.shape[2:], self.codebook_size),
             usage=self.usage(z) if return_usage else None,
         )
 
@@ -178,7 +179,7 @@ class SVQ(Quantizer):
     def _chunk_tokens(self) -> int:
         return max(1, _CHUNK_ENTRIES // self.codebook_size)
 
-    def _form_fold(self) -> tuple[Tensor, Tensor]:
+    def fold(self) -> tuple[Tensor, Tensor]:
         """W2^T M, transposed to (C', d), and b2 M (C'): sums of N terms, so never in half precision."""
         dtype = at_least_float32(self.codebook.dtype)
         with full_precision(self.codebook.device):
@@ -186,35 +187,6 @@ class SVQ(Quantizer):
             fold = codebook.t() @ self.proj_out.weight.to(dtype)
             offset = self.proj_out.bias.to(dtype)[None] @ codebook  # a matrix: FLOP counters know no vectors
             return fold, offset[0]
-
-    @torch.no_grad()
-    def _probe(self) -> Tensor:
-        """The fold times a fixed vector: reads every parameter of the fold once, at a fraction of its cost.
-
-        For changes that torch does not count, such as writing to ``.data``.
-        """
-        dtype = at_least_float32(self.codebook.dtype)
-        direction = torch.arange(1, self.dim + 1, device=self.codebook.device, dtype=dtype).sin()
-        weights = self.codebook.to(dtype) @ direction  # (N)
-        return torch.cat([weights @ self.proj_out.weight.to(dtype), weights @ self.proj_out.bias.to(dtype).view(-1, 1)])
-
-    def _fold(self) -> tuple[Tensor, Tensor]:
-        """The fold; at inference it is formed once and kept as long as the parameters stay as they are."""
-        at_inference = not (self.training or torch.is_grad_enabled())
-        recorded = torch.jit.is_tracing() or torch.compiler.is_compiling()
-        # On an accelerator three small kernels cost less than waiting for the comparison.
-        if not at_inference or recorded or self.codebook.device.type != "cpu":
-            return self._form_fold()
-        with full_precision(self.codebook.device):
-            probe = self._probe()
-        versions = [
-            (p.data_ptr(), None if p.is_inference() else p._version)
-            for p in (self.codebook, self.proj_out.weight, self.proj_out.bias)
-        ]
-        cache = self._fold_cache
-        if cache is None or cache[0] != versions or cache[1].dtype != probe.dtype or not torch.equal(cache[1], probe):
-            cache = self._fold_cache = (versions, probe, *self._form_fold())
-        return cache[2:]
 
     def fuse(self) -> "FusedSVQ":
         """The same function without the codebook, C' -> d -> C', for inference and export.
@@ -348,7 +320,7 @@ class FusedSVQ(Quantizer):
         super().__init__(svq.dim)
         self.hidden_dim = svq.hidden_dim
         with torch.no_grad():
-            weight, bias = svq._form_fold()
+            weight, bias = svq.fold()
         dtype = svq.codebook.dtype
         self.proj_in = copy.deepcopy(svq.proj_in)
         self.proj_out = nn.utils.skip_init(nn.Linear, *weight.t().shape)  # no random draws
