@@ -1,9 +1,8 @@
-"""Puts this package's methods and datasets into the host's registries."""
+"""Puts this package's methods into the host's registry."""
 
 import inspect
 
-from .data.sample import SAMPLE_DATASETS
-from .host import dataset_parameters, method_keys, method_maps
+from .host import method_keys, method_maps
 from .methods import TAU_SVQ, SimVP_SVQ, extended
 from .models import SimVP_SVQ_Model
 from .naming import choose
@@ -36,7 +35,7 @@ _DATA_KEYS = {
 
 
 def register() -> None:
-    """Adds the methods and the dataset entries to the host; a second call changes nothing.
+    """Adds the methods to the host; a second call changes nothing.
 
     Raises:
         ValueError: somebody else has registered another method under one of the names.
@@ -48,9 +47,6 @@ def register() -> None:
                 f"the method name {name!r} is taken by {owner.__module__}.{owner.__qualname__}. Remove "
                 "that registration, or import openstl_svq before it."
             )
-    for name, entry in SAMPLE_DATASETS.items():
-        if dataset_parameters.setdefault(name, entry) != entry:
-            raise ValueError(f"the dataset name {name!r} is taken by another entry: {dataset_parameters[name]}.")
 
 
 def extend(name: str) -> type:

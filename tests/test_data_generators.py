@@ -243,9 +243,11 @@ def test_what_the_tool_makes_loads_in_both_protocols(tool, tmp_path, capsys, nam
 
 def test_the_tool_names_what_it_cannot_make(tool, tmp_path):
     for words, message in (
-        (["-d", "taxibj", "--source", "gcm"], "nothing makes taxibj from gcm"),
-        (["-d", "custom"], "nothing makes custom from synthetic"),
-        (["-d", "weather_t2m_1_40625"], "lies on 128 x 256 points"),
+        (["-d", "taxibj", "--source", "gcm"], "unknown source of taxibj 'gcm'.*Available: synthetic"),
+        (["-d", "taxibj", "--hours", "3"], "--hours: taxibj from synthetic has no such option"),
+        (["-d", "weather_tcc_5_625", "--years", "3"], "--years: weather_tcc_5_625 from synthetic has no such option"),
+        (["-d", "custom"], "nothing makes custom"),
+        (["-d", "weather_t2m_1_40625"], "nothing makes weather_t2m_1_40625"),
         (["-d", "weather_t3m"], "unknown dataset 'weather_t3m'"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from openstl_svq.data import dataset_parameters, load_data, synthetic
-from openstl_svq.data.datasets.constants import FULL_SIZES
+from openstl_svq.data import get_dataset, load_data, registry, synthetic
 from openstl_svq.data.datasets.kitticaltech import _JPEG
 from openstl_svq.data.frames import resize
 from openstl_svq.data.windows import hold_out_end, sliding
@@ -42,7 +42,7 @@ def load(name, root, protocol="strict", **options):
 @pytest.mark.parametrize("protocol", ["strict", "openstl", "strict+selection"])
 @pytest.mark.parametrize("name", ["taxibj", "kth", "human", "kitticaltech"])
 def test_windows_have_the_entrys_shapes_in_zero_to_one(root, name, protocol):
-    entry = {**dataset_parameters[name], **SMALL.get(name, {})}
+    entry = {**get_dataset(name).entry, **SMALL.get(name, {})}
     loaders = load(name, root, protocol)
     for loader in loaders:
         x, y = next(iter(loader))
@@ -79,7 +79,7 @@ def test_other_sizes_than_those_of_the_full_dataset_are_named(root, monkeypatch,
     recwarn.clear()
     load("kth", root, "strict")
     load("kth", root, "openstl", aft_seq_length=15)  # other lengths make other windows
-    monkeypatch.setitem(FULL_SIZES, "kth", found)
+    monkeypatch.setitem(registry._REGISTRY, "kth", replace(get_dataset("kth"), full_sizes=found))
     load("kth", root, "openstl")
     assert not recwarn.list
 
@@ -382,7 +382,7 @@ def test_openstl_gives_the_same_windows(root, name, tmp_path, monkeypatch):
             path = tmp_path / "kitticaltech_npy" / f"{split}_data.npy"
             np.save(path, np.load(path) / 255.0)
         root = tmp_path
-    theirs = openstl_load_data(name, 2, 2, 1, str(root), **{**dataset_parameters[name], **SMALL.get(name, {})})
+    theirs = openstl_load_data(name, 2, 2, 1, str(root), **{**get_dataset(name).entry, **SMALL.get(name, {})})
     ours = load(name, root, "openstl")
     for a, b in ((theirs[0], ours[0]), (theirs[2], ours[2])):
         assert len(a.dataset) == len(b.dataset)

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,7 @@ from comparison import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openstl_svq.data import cache, dataset_parameters, frames, load_data
-from openstl_svq.data.datasets.constants import FULL_SIZES
+from openstl_svq.data import cache, frames, get_dataset, list_datasets, load_data, registry
 from openstl_svq.data.formats.netcdf import VARIABLES, WEATHERBENCH_GRID, write_file
 from openstl_svq.data.frames import ArrayFrames, FileFrames, channel_statistics
 from openstl_svq.data.times import segments
@@ -122,9 +122,9 @@ def test_full_sizes_are_what_openstls_rule_makes_of_full_years():
     for measured in PARITY["sample_counts"]:
         for name, rule in rules.items():
             assert measured[name]["samples"] == max(0, windows(measured["hours"], *rule)), name
-    for name, sizes in FULL_SIZES.items():
-        entry = dataset_parameters[name]
-        for split, size in zip(("train_time", "test_time"), sizes if "weather" in name else ()):
+    for name in list_datasets():
+        entry, sizes = get_dataset(name).entry, get_dataset(name).full_sizes
+        for split, size in zip(("train_time", "test_time"), sizes if sizes and "train_time" in entry else ()):
             begin, end = (np.datetime64(year) + k for k, year in enumerate(entry[split]))
             hours_there = (end.astype("M8[h]") - begin.astype("M8[h]")).astype(int)
             rule = entry.get("step", 1), entry.get("idx_in", [-11])[0], entry.get("idx_out", [12])[-1]
@@ -133,8 +133,8 @@ def test_full_sizes_are_what_openstls_rule_makes_of_full_years():
 
 def test_the_table_is_openstls():
     for name, entry in PARITY["dataset_table"].items():
-        if name in dataset_parameters:
-            found = dataset_parameters[name]
+        if name in list_datasets():
+            found = get_dataset(name).entry
             assert {k: v for k, v in found.items() if k in entry} == {k: entry[k] for k in entry if k in found}, name
 
 
@@ -533,7 +533,7 @@ def test_levels_that_are_not_there_and_variables_that_do_not_match(tmp_path):
 def test_openstl_gives_the_same_windows(parity_root, name):
     from openstl.datasets import load_data as openstl_load_data
 
-    theirs = openstl_load_data(name, 4, 4, 1, str(parity_root), **dataset_parameters[name])
+    theirs = openstl_load_data(name, 4, 4, 1, str(parity_root), **get_dataset(name).entry)
     ours = load(name, parity_root, "openstl")
     for a, b in ((theirs[0].dataset, ours[0].dataset), (theirs[2].dataset, ours[2].dataset)):
         assert len(a) == len(b) and a.data_name == b.data_name
@@ -573,7 +573,8 @@ def three_years(tmp_path, monkeypatch):
     for year in ("2015", "2016", "2017"):
         times = hours(year, 40)
         write(tmp_path, "t2m", times, ramp(times) * (int(year) - 2014))
-    monkeypatch.setitem(dataset_parameters, "weather_t2m_5_625", {**dataset_parameters["weather_t2m_5_625"], **S6})
+    hourly = get_dataset(T2M)
+    monkeypatch.setitem(registry._REGISTRY, T2M, replace(hourly, entry={**hourly.entry, **S6}))
     return tmp_path
 
 

@@ -394,9 +394,10 @@ def test_strict_protocol_holds_out_validation(taxibj, run, tmp_path):  # noqa: F
 
 
 def test_strict_protocol_of_a_dataset_that_only_openstl_has(openstl, taxibj, monkeypatch):
+    from openstl_svq import data
     from openstl_svq.host import openstl_data
 
-    monkeypatch.setattr(openstl_data.builtin, "dataset_parameters", {})
+    monkeypatch.delitem(data.registry._REGISTRY, "taxibj")
     train, validation, test = openstl_data.load_data(
         "taxibj",
         4,
@@ -469,11 +470,11 @@ def test_packed_sample_runs_in_openstls_loader(openstl):
     """Its integers become floats of single precision, with OpenSTL's windows."""
     import openstl as package
 
-    from openstl_svq.data.sample import SAMPLE_DATASETS
+    from openstl_svq.data import get_dataset
     from openstl_svq.host.openstl_data import load_data
 
     entry = {
-        **SAMPLE_DATASETS["weather_sample"],
+        **get_dataset("weather_sample").entry,
         "train_time": ["2001-01", "2001-01"],
         "val_time": ["2002-01", "2002-01"],
         "test_time": ["2002-04", "2002-04"],

@@ -3,18 +3,15 @@
 import pytest
 
 from openstl_svq import registry
-from openstl_svq.data.sample import SAMPLE_DATASETS
 from openstl_svq.methods import ForecastMethod
 
 
 def test_names_are_there_and_a_second_registration_changes_nothing():
     registry.register()
-    before = dict(registry.method_maps), dict(registry.dataset_parameters)
+    before = dict(registry.method_maps)
     registry.register()
-    assert before == (dict(registry.method_maps), dict(registry.dataset_parameters))
-    assert set(registry.METHODS) <= set(registry.method_maps) and set(SAMPLE_DATASETS) <= set(
-        registry.dataset_parameters
-    )
+    assert before == dict(registry.method_maps)
+    assert set(registry.METHODS) <= set(registry.method_maps)
 
 
 def test_a_name_of_somebody_else_is_left_to_them(monkeypatch):
@@ -23,10 +20,6 @@ def test_a_name_of_somebody_else_is_left_to_them(monkeypatch):
 
     monkeypatch.setitem(registry.method_maps, "simvp_svq", Foreign)
     with pytest.raises(ValueError, match="'simvp_svq' is taken by .*test_registry.*Foreign"):
-        registry.register()
-    monkeypatch.undo()
-    monkeypatch.setitem(registry.dataset_parameters, "weather_sample", {"in_shape": [1, 1, 2, 2]})
-    with pytest.raises(ValueError, match="'weather_sample' is taken by another entry"):
         registry.register()
 
 

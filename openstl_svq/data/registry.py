@@ -1,45 +1,183 @@
+"""One registry of datasets: what the rest of the package asks about a dataset is a field of its record."""
+
+import inspect
 import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
+from torch.utils.data import DataLoader
 
 from ..naming import unknown
-from ..protocol import OPENSTL, STRICT, differences
-from .datasets import custom as dataloader_custom
-from .datasets import human as dataloader_human
-from .datasets import kitticaltech as dataloader_kitticaltech
-from .datasets import kth as dataloader_kth
-from .datasets import taxibj as dataloader_taxibj
-from .datasets import weather as dataloader_weather
-from .datasets.constants import FULL_SIZES, dataset_parameters
+from ..protocol import DIFFERENCES, OPENSTL, STRICT, differences
 from .frames import ImageFormat
 from .loaders import make_loaders
+from .windows import WindowDataset
 
-_LOADERS = {  # by the beginning of the name
-    "weather": dataloader_weather,
-    "taxibj": dataloader_taxibj,
-    "kth": dataloader_kth,
-    "kitticaltech": dataloader_kitticaltech,
-    "human": dataloader_human,
-    "custom": dataloader_custom,
-}
+Entry = dict[str, Any]
+
+
+def make_entry(in_shape: Sequence[int], aft_seq_length: int, metrics: Sequence[str], **more) -> Entry:
+    """OpenSTL's entry of a dataset: what a run takes from it where neither a file nor the command line says otherwise.
+
+    Args:
+        in_shape: ``(T, C, H, W)`` of an input.
+        aft_seq_length: frames to forecast.
+        metrics: names of the scores.
+        more: what else the dataset's loader reads from the configuration.
+    """
+    steps = {"pre_seq_length": in_shape[0], "aft_seq_length": aft_seq_length}
+    return {"in_shape": list(in_shape), **steps, "total_length": sum(steps.values()), **more, "metrics": list(metrics)}
+
+
+class LoadSplits(Protocol):
+    """Training, validation and test windows of a dataset: ``load_splits(dataset, data_root, config, ...)``.
+
+    ``config`` is the dataset's entry with a run's configuration over it, ``protocol`` one that the dataset knows.
+    """
+
+    def __call__(
+        self, dataset: "Dataset", data_root: Path, config: Entry, /, *, protocol: str, use_augment: bool
+    ) -> Sequence[WindowDataset]: ...
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What is known of a dataset.
+
+    Attributes:
+        name: what a user calls it by.
+        description: one line for :func:`list_datasets`.
+        entry: see :func:`make_entry`.
+        load_splits: reads it.
+        image_format: how its frames are made of images.
+        full_sizes: windows for training and for test that OpenSTL makes of the full dataset with the entry's splits and
+            lengths: the sizes of the paper's Table 9.
+        makers: what makes a small one: by source (``synthetic``, ``gcm``; the first is the default) a function
+            ``maker(root, *, seed=0, ...) -> paths``, whose further arguments are options of
+            ``tools/make_sample_data.py``.
+        is_field: whether its frames are a field on a grid, as weather is, and no images: scores are means over the grid
+            then, not OpenSTL's sums over a frame.
+        differences: those of :data:`~openstl_svq.protocol.DIFFERENCES` that OpenSTL's loader of it has; none where
+            OpenSTL has no such dataset.
+        root: what lies where under ``data_root``, where that is not ``data_root`` itself.
+    """
+
+    name: str
+    description: str
+    entry: Entry
+    load_splits: LoadSplits
+    image_format: ImageFormat = field(default_factory=ImageFormat)
+    full_sizes: tuple[int, int] | None = None
+    makers: Mapping[str, Callable[..., list[Path]]] = field(default_factory=dict)
+    is_field: bool = False
+    differences: frozenset[str] = frozenset()
+    root: Callable[[Path], Path] = Path
+
+
+_REGISTRY: dict[str, Dataset] = {}
+_FILES: dict[str, str] = {}  # where each was registered
+_HOSTS: list[dict[str, Entry]] = []
+
+
+def register_dataset(dataset: Dataset, *, override: bool = False) -> Dataset:
+    """Makes a dataset available by name, in every host.
+
+    Args:
+        override: replace a dataset of the same name on purpose.
+
+    Raises:
+        ValueError: the name is taken, or the record lacks what a dataset needs.
+
+    Example::
+
+        register_dataset(Dataset("ocean", "sea surface temperature, daily", make_entry([8, 1, 64, 64], 8, ["mse"]),
+                                 load_splits, is_field=True))
+    """
+    frame = inspect.currentframe()
+    file = frame.f_back.f_code.co_filename if frame and frame.f_back else "?"
+    if lacks := _what_it_lacks(dataset):
+        raise ValueError(f"{file}: the dataset {getattr(dataset, 'name', dataset)!r} cannot be registered: {lacks}")
+    name = dataset.name
+    owner = _FILES.get(name, "OpenSTL" if any(name in entries for entries in _HOSTS) else file)
+    if owner != file and not override:  # a configuration file that registers a dataset may be read more than once
+        raise ValueError(
+            f"{file}: the dataset name {name!r} is taken by {owner}; choose another, or replace it with override=True."
+        )
+    _REGISTRY[name], _FILES[name] = dataset, file
+    for entries in _HOSTS:
+        entries[name] = dataset.entry
+    return dataset
+
+
+def _what_it_lacks(dataset: Dataset) -> str | None:
+    """What keeps ``dataset`` from being used, as a sentence."""
+    if not isinstance(dataset, Dataset):
+        return "give an openstl_svq.data.Dataset."
+    if not dataset.name or not isinstance(dataset.name, str):
+        return "its name must be a text."
+    entry = dataset.entry
+    missing = [key for key in make_entry([0], 0, []) if key not in entry]
+    if missing:
+        return f"its entry lacks {', '.join(missing)}: make it with make_entry."
+    shape = entry["in_shape"]
+    if len(shape) != 4 or not all(isinstance(n, int) and n > 0 for n in (*shape, entry["aft_seq_length"])):
+        return f"in_shape must be (T, C, H, W) and aft_seq_length a number of frames, got {shape} and {entry['aft_seq_length']!r}."
+    for what, function in {"load_splits": dataset.load_splits, "root": dataset.root, **dataset.makers}.items():
+        if not callable(function):
+            return f"{what} must be a function, got {function!r}."
+    if strange := set(dataset.differences) - set(DIFFERENCES):
+        return f"unknown differences {sorted(strange)}; there are {', '.join(DIFFERENCES)}."
+    return None
+
+
+def list_datasets() -> dict[str, str]:
+    """Name -> one-line description of every registered dataset, sorted by name."""
+    return {name: _REGISTRY[name].description for name in sorted(_REGISTRY)}
+
+
+def get_dataset(name: str) -> Dataset:
+    """The record of a dataset; a ValueError that lists what exists where there is none."""
+    if name not in _REGISTRY:
+        raise ValueError(unknown("dataset", name, _REGISTRY))
+    return _REGISTRY[name]
+
+
+def dataset_or_default(name: str) -> Dataset:
+    """The record of a dataset, or for one that only OpenSTL has what holds of any images."""
+    return _REGISTRY.get(name) or Dataset(name, "of OpenSTL alone", {}, _in_openstl_alone)
+
+
+def _in_openstl_alone(dataset, data_root, config, /, *, protocol, use_augment):
+    raise ValueError(f"only OpenSTL loads {dataset.name}.")
+
+
+def follow(entries: dict[str, Entry]) -> dict[str, Entry]:
+    """Adds the entry of every dataset to a host's ``entries``, now and when one is registered; what is there stays."""
+    for name, dataset in _REGISTRY.items():
+        entries.setdefault(name, dataset.entry)
+    _HOSTS.append(entries)
+    return entries
 
 
 def load_data(
-    dataname,
-    batch_size,
-    val_batch_size,
-    num_workers,
-    data_root,
+    dataname: str,
+    batch_size: int,
+    val_batch_size: int,
+    num_workers: int,
+    data_root: str | Path,
     *,
-    protocol="strict",
-    use_augment=False,
-    drop_last=False,
+    protocol: str = STRICT,
+    use_augment: bool = False,
+    drop_last: bool = False,
     **config,
-):
+) -> tuple[DataLoader, DataLoader, DataLoader]:
     """The loaders of a dataset's training, validation and test data.
 
     Args:
-        dataname: one of ``dataset_parameters``.
+        dataname: one of :func:`list_datasets`.
         data_root: folder that holds the datasets in OpenSTL's layouts.
         protocol: ``strict``: validation on the validation split, the training data's statistics everywhere.
             ``openstl``: OpenSTL's behaviour to the last index, to compare with published numbers; it validates on the
@@ -61,41 +199,50 @@ def load_data(
             what is asked for.
         FileNotFoundError: no data where they should lie.
     """
-    if dataname not in dataset_parameters:
-        raise ValueError(unknown("dataset", dataname, dataset_parameters))
-    taken, loader = differences(protocol), _loader(dataname)
-    if loader is not dataloader_weather and protocol != OPENSTL:
-        if weather_alone := taken - {"selection"}:
-            raise ValueError(
-                f"{dataname} has no difference {', '.join(sorted(weather_alone))} between the protocols: "
-                f"{STRICT}, {OPENSTL} and {STRICT}+selection are what there is."
-            )
-        # Where to validate is all that differs there.
-        protocol = OPENSTL if taken else STRICT
-    config = {**dataset_parameters[dataname], **{k: v for k, v in config.items() if v is not None}}
-    splits = loader.load_splits(dataname, data_root, config, protocol=protocol, use_augment=use_augment)
-    if protocol == OPENSTL:
-        warn_of_other_sizes(dataname, config, splits[0], splits[2])
+    dataset = get_dataset(dataname)
+    taken = differences(protocol)
+    _refuse_differences(dataset, taken)
+    config = {**dataset.entry, **{k: v for k, v in config.items() if v is not None}}
+    train, validation, test = dataset.load_splits(
+        dataset, dataset.root(Path(data_root)), config, protocol=protocol, use_augment=use_augment
+    )
+    if taken and taken >= dataset.differences:
+        warn_of_other_sizes(dataname, config, train, test)
     return make_loaders(
-        *splits, batch_size=batch_size, val_batch_size=val_batch_size, num_workers=num_workers, drop_last=drop_last
+        train,
+        validation,
+        test,
+        batch_size=batch_size,
+        val_batch_size=val_batch_size,
+        num_workers=num_workers,
+        drop_last=drop_last,
     )
 
 
-def image_format(dataname: str) -> ImageFormat:
-    """How a dataset's frames are made of images: as its loader says, else by bringing the values to [0, 1]."""
-    return getattr(_loader(dataname), "IMAGES", ImageFormat())
+def _refuse_differences(dataset: Dataset, taken: frozenset[str]) -> None:
+    """A ValueError if a protocol's differences ``taken`` are not ``dataset``'s; ``openstl`` has all, and so whatever."""
+    if taken and not dataset.differences:
+        raise ValueError(
+            f"{dataset.name} data are not in OpenSTL, so there is no protocol {OPENSTL} for them: set protocol to {STRICT}."
+        )
+    if taken != frozenset(DIFFERENCES) and (strange := taken - dataset.differences):
+        known = ", ".join(f"{STRICT}+{name}" for name in sorted(dataset.differences))
+        raise ValueError(
+            f"{dataset.name} has no difference {', '.join(sorted(strange))} between the protocols: {STRICT}, {OPENSTL} and "
+            f"{known} are what there is."
+        )
 
 
-def warn_of_other_sizes(dataname: str, config: dict, train, test) -> None:
+def warn_of_other_sizes(dataname: str, config: Entry, train, test) -> None:
     """Warns where ``train`` and ``test`` have other sizes than OpenSTL's windows of the full dataset.
 
     Nothing is said where ``config`` asks for other splits or lengths than the dataset's entry, or none are known.
     """
-    entry = dataset_parameters.get(dataname, {})
+    dataset = dataset_or_default(dataname)
     asked = ("pre_seq_length", "aft_seq_length", "train_time", "test_time", "idx_in", "idx_out", "step")
-    if dataname not in FULL_SIZES or not all(np.array_equal(config.get(key), entry.get(key)) for key in asked):
+    if not dataset.full_sizes or not all(np.array_equal(config.get(k), dataset.entry.get(k)) for k in asked):
         return
-    found, full = (len(train), len(test)), FULL_SIZES[dataname]
+    found, full = (len(train), len(test)), dataset.full_sizes
     if found != full:
         warnings.warn(
             f"{dataname}: {found[0]:,} windows to train and {found[1]:,} to test, where OpenSTL makes "
@@ -103,7 +250,3 @@ def warn_of_other_sizes(dataname: str, config: dict, train, test) -> None:
             "published ones.",
             stacklevel=3,
         )
-
-
-def _loader(dataname):
-    return next((module for start, module in _LOADERS.items() if dataname.startswith(start)), None)

@@ -89,10 +89,9 @@ def load() -> SimpleNamespace:
     from openstl.utils import create_parser
     from openstl.version import __version__
 
-    from .openstl_data import OWN_DATASETS, load_data
+    from ..data.registry import follow
+    from .openstl_data import load_data
 
-    for name, entry in OWN_DATASETS.items():
-        dataset_parameters.setdefault(name, entry)
     if __version__ not in TESTED_VERSIONS:
         warnings.warn(
             f"OpenSTL {__version__} has not been tested with this package (tested: "
@@ -106,7 +105,7 @@ def load() -> SimpleNamespace:
         SimVP_Model=SimVP_Model,
         TAU=TAU,
         create_parser=create_parser,
-        dataset_parameters=dataset_parameters,
+        dataset_parameters=follow(dataset_parameters),
         example_input=example_input,
         get_optim_scheduler=get_optim_scheduler,
         load_data=load_data,

@@ -5,14 +5,11 @@ import warnings
 
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from .. import data as builtin
+from ..data import list_datasets
+from ..data import load_data as own_load_data
 from ..data.loaders import make_loaders
-from ..data.registry import warn_of_other_sizes
-from ..data.sample import SAMPLE_DATASETS, sample_root
+from ..data.registry import dataset_or_default, warn_of_other_sizes
 from ..protocol import OPENSTL, STRICT
-
-# Of this package alone: OpenSTL has no loader that would take them.
-OWN_DATASETS = {name: builtin.dataset_parameters[name] for name in ("custom",)}
 
 
 def load_data(
@@ -47,8 +44,9 @@ def load_data(
         "num_workers": num_workers,
         "drop_last": drop_last,
     }
-    if dataname in (OWN_DATASETS if protocol == OPENSTL else builtin.dataset_parameters):
-        return builtin.load_data(
+    dataset = dataset_or_default(dataname)
+    if dataname in list_datasets() and (protocol != OPENSTL or not dataset.differences):
+        return own_load_data(
             dataname, data_root=data_root, protocol=protocol, val_fraction=val_fraction, **common, **config
         )
     if protocol not in (STRICT, OPENSTL):
@@ -56,9 +54,7 @@ def load_data(
             f"{dataname} is loaded by OpenSTL alone, which knows no single differences: --protocol "
             f"{STRICT} or {OPENSTL}."
         )
-    if dataname in SAMPLE_DATASETS:
-        data_root = sample_root(data_root)
-    train, validation, test = _openstl_loaders(dataname, str(data_root), **common, **config)
+    train, validation, test = _openstl_loaders(dataname, str(dataset.root(data_root)), **common, **config)
     for loader in (train, test):
         if loader.dataset.mean is None:  # human: frames in [0, 1], left as they are
             loader.dataset.mean, loader.dataset.std = 0.0, 1.0

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data import image_format
 from ..data.datasets.weather import GROUPS
 from ..data.formats.netcdf import VARIABLES
 from ..data.formats.sources import IMAGES, VIDEOS, Source, image_numbers, open_source
 from ..data.formats.weather_files import NetCDFFrames, WeatherVariable, check_grid, frame_interval, open_netcdf
 from ..data.frames import ArrayFrames, FileFrames, ImageFrames, read_image
+from ..data.registry import dataset_or_default
 from ..host import dataset_parameters
 from ..protocol import OPENSTL
 from .forecaster import UNCHECKED
@@ -54,11 +54,11 @@ def open_series(hparams, source: Path, *, stride: int | None, check_units: bool)
     if stride is not None and stride < 1:
         raise ValueError(f"the stride must be 1 or more, got {stride}.")
     array = source.suffix.lower() in ARRAYS
-    if "weather" in hparams.dataname and not array:
+    if dataset_or_default(hparams.dataname).is_field and not array:
         if stride is not None:
             raise ValueError("a stride is for images and arrays; NetCDF has times, and the model a time step.")
         return _weather(hparams, source, check_units)
-    stride = stride or image_format(hparams.dataname).stride
+    stride = stride or dataset_or_default(hparams.dataname).image_format.stride
     if hparams.dataname == "custom":
         return _custom(hparams, source, stride, check_units)
     if array:
@@ -270,7 +270,7 @@ def _video(hparams, source: Path, stride: int) -> Series:
     shape = tuple(hparams.in_shape[1:])
     if shape[0] not in (1, 3):
         raise ValueError(f"this model takes {shape[0]} channels, and images have 1 or 3: give .npy or .npz.")
-    decode = partial(image_format(hparams.dataname).decode, shape=shape)
+    decode = partial(dataset_or_default(hparams.dataname).image_format.decode, shape=shape)
     if source.is_dir():
         paths = images_in(source)
         if not paths:

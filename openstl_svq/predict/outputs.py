@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data import image_format
 from ..data.formats.sources import VIDEOS
+from ..data.registry import dataset_or_default
 from ..files import replacing
 from .inputs import ARRAYS, Series, images_in
 
@@ -61,16 +61,16 @@ def writer_for(suffix: str, hparams, window: str) -> Callable[[Result], None]:
     """What writes a file of this ending; an error if it cannot hold what the model gives."""
     if suffix not in PICTURES:
         return _write_netcdf if suffix == ".nc" else _write_npz
-    weather = "weather" in hparams.dataname
-    if weather or hparams.in_shape[1] not in (1, 3):
+    dataset = dataset_or_default(hparams.dataname)
+    if dataset.is_field or hparams.in_shape[1] not in (1, 3):
         raise ValueError(
-            f"{suffix} holds pictures, and {hparams.dataname} has none; write {'.nc or ' if weather else ''}.npz."
+            f"{suffix} holds pictures, and {hparams.dataname} has none; write {'.nc or ' if dataset.is_field else ''}.npz."
         )
     if window == "all":
         raise ValueError(f"{suffix} holds one forecast; write all of them as .npz.")
     if suffix == ".mp4" and importlib.util.find_spec("imageio_ffmpeg") is None:
         raise ModuleNotFoundError(".mp4 needs an encoder: pip install imageio-ffmpeg, or write .gif.")
-    return partial(_write_pictures, blue_first=image_format(hparams.dataname).blue_first)
+    return partial(_write_pictures, blue_first=dataset.image_format.blue_first)
 
 
 def _write_netcdf(result: Result) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, RandomSampler, Sampler
 
-from ..data import image_format
+from ..data.registry import dataset_or_default
 from ..metrics import Climatology
 
 
@@ -136,7 +136,9 @@ class ForecastData(pl.LightningDataModule):
     @property
     def blue_first(self) -> bool:
         """Whether the channels of the test frames are blue, green, red."""
-        otherwise = image_format(self.config["dataname"]).blue_first  # OpenSTL's own datasets do not say
+        otherwise = dataset_or_default(
+            self.config["dataname"]
+        ).image_format.blue_first  # OpenSTL's own datasets do not say
         return getattr(self.test_loader.dataset, "blue_first", otherwise)
 
     # what the scores need to know
@@ -149,7 +151,9 @@ class ForecastData(pl.LightningDataModule):
         """Arguments of :class:`~openstl_svq.metrics.ForecastMetrics`: OpenSTL's scores of this dataset, and for weather
         those that its field reports. A user's own fields are scored as weather, images as OpenSTL's videos."""
         metrics = list(self.config["metrics"])
-        field = "weather" in self.config["dataname"] or getattr(self.test_loader.dataset, "field", False)
+        field = dataset_or_default(self.config["dataname"]).is_field or getattr(
+            self.test_loader.dataset, "field", False
+        )
         lat = getattr(self.test_loader.dataset, "lat", None)
         lat = None if lat is None else np.array(lat)  # a copy: netCDF hands out arrays that are not writable
         if field and lat is not None and self.climatology is not None:

@@ -9,13 +9,16 @@ from ...naming import choose
 from ..cache import cached_statistics
 from ..formats.sources import open_source
 from ..frames import ArrayFrames, channel_statistics, in_chunks
+from ..registry import Dataset, Entry, make_entry, register_dataset
 from ..times import SPLITS, period, refuse_overlap
 from ..windows import CropAndFlip, WindowDataset, unbroken
 
 _KINDS = ("standard", "minmax", "none")
 
 
-def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> list[WindowDataset]:
+def load_splits(
+    dataset: Dataset, data_root: Path, config: Entry, /, *, protocol: str, use_augment=False
+) -> list[WindowDataset]:
     """Training, validation and test windows of a user's data.
 
     ``data_root`` is one of
@@ -40,14 +43,10 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     Raises:
         FileNotFoundError, ValueError: the data are not there, or not as asked for.
     """
-    if protocol != "strict":
-        raise ValueError(
-            f"{dataname} data are not in OpenSTL, so there is no protocol openstl for them: set protocol to strict."
-        )
     path = Path(data_root)
     if not path.exists():
         raise FileNotFoundError(
-            f"{dataname}: there is no {path}. data_root must be an .npy, .npz, .nc or .zarr, a "
+            f"{dataset.name}: there is no {path}. data_root must be an .npy, .npz, .nc or .zarr, a "
             "video, or a folder of images or videos."
         )
     source = open_source(path, config.get("data_name"))
@@ -170,3 +169,24 @@ def _extent(frames):
     low, high = (np.stack(e) for e in zip(*extremes))
     low = low.min(axis=0).reshape(1, -1, 1, 1)
     return low, high.max(axis=0).reshape(1, -1, 1, 1) - low
+
+
+register_dataset(
+    Dataset(
+        "custom",
+        "your own data: an array, a NetCDF or Zarr store, images or videos",
+        make_entry(
+            [10, 1, 64, 64],
+            10,
+            ["mse", "rmse", "mae"],
+            data_name=None,
+            split=[0.7, 0.1, 0.2],
+            train_time=None,
+            val_time=None,
+            test_time=None,
+            normalise=None,
+            crop=None,
+        ),
+        load_splits,
+    )
+)

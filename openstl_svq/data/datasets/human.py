@@ -6,11 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from ...protocol import differences
+from .. import synthetic
 from ..frames import ImageFormat, ImageFrames, resize
+from ..registry import Dataset, Entry, make_entry, register_dataset
 from ..windows import CropAndFlip, WindowDataset, hold_out_end
 
 
-def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> list[WindowDataset]:
+def load_splits(
+    dataset: Dataset, data_root: Path, config: Entry, /, *, protocol: str, use_augment=False
+) -> list[WindowDataset]:
     """Training, validation and test windows of ``human/images/*.jpg``, listed in ``human/train.txt`` and ``test.txt``.
 
     A line ``<beginning of the file names>,<first frame>`` is a window. Frames are in [0, 1], channels in OpenSTL's
@@ -28,7 +33,7 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     train, test = (_Windows(root, f"{split}.txt", config, there) for split in ("train", "test"))
     augment = CropAndFlip(0.975) if use_augment else None
     tested = test.dataset(np.arange(len(test.prefix)))
-    if protocol == "openstl":
+    if "selection" in differences(protocol):
         return [train.dataset(np.arange(len(train.prefix)), augment), tested, tested]
     training, validation = hold_out_end(
         train.prefix, train.first, train.length * IMAGES.stride, config.get("val_fraction", 0.1)
@@ -107,3 +112,17 @@ def _colour(image, shape):
 
 
 IMAGES = ImageFormat(_colour, stride=5, blue_first=True)
+
+
+register_dataset(
+    Dataset(
+        "human",
+        "Human3.6M: people in a room, 256 x 256 in colour, every fifth frame, 4 -> 4",
+        make_entry([4, 3, 256, 256], 4, ["mse", "mae", "ssim", "psnr", "lpips"]),
+        load_splits,
+        image_format=IMAGES,
+        full_sizes=(73_404, 8_582),
+        makers={"synthetic": synthetic.human},
+        differences=frozenset({"selection"}),
+    )
+)

@@ -8,15 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
+from ...protocol import differences
+from .. import synthetic
 from ..cache import CachedFrames, cached_file, fingerprint
 from ..frames import ArrayFrames, FileFrames, from_images, read_image
+from ..registry import Dataset, Entry, make_entry, register_dataset
 from ..windows import CropAndFlip, WindowDataset, hold_out_end, sliding
 
 _EVERY = 3  # frames of a Caltech video
 _JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF"
 
 
-def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> list[WindowDataset]:
+def load_splits(
+    dataset: Dataset, data_root: Path, config: Entry, /, *, protocol: str, use_augment=False
+) -> list[WindowDataset]:
     """Training, validation and test windows, in [0, 1], from either of OpenSTL's layouts.
 
     ``kitti_hkl/X_<split>.hkl`` and ``sources_<split>.hkl`` with ``caltech/data_cache.npy`` and ``indices_cache.npy`` or
@@ -30,7 +35,7 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     validation, videos = None, False
     if (root / "kitti_hkl").is_dir():
         train = _kitti(root / "kitti_hkl", "train", length)
-        if protocol == "strict" and (root / "kitti_hkl" / "X_val.hkl").exists():
+        if "selection" not in differences(protocol) and (root / "kitti_hkl" / "X_val.hkl").exists():
             validation = _kitti(root / "kitti_hkl", "val", length)
         test, videos = _caltech(root / "caltech", length, shape[1:]), True
         warnings.warn(
@@ -58,7 +63,7 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
                 f"{len(frames)} {where} frames (it may be of another length). Shorten pre_seq_length and "
                 "aft_seq_length."
             )
-    if protocol == "strict" and validation is None:
+    if "selection" not in differences(protocol) and validation is None:
         frames, starts = train
         order = np.argsort(starts)
         starts = starts[order]
@@ -228,3 +233,16 @@ def _decode(path, size) -> Iterator[np.ndarray]:
         image = resize(image, (size[0], width), preserve_range=True)
         left = (width - size[1]) // 2
         yield image[None, :, left : left + size[1]].astype(np.uint8)
+
+
+register_dataset(
+    Dataset(
+        "kitticaltech",
+        "KittiCaltech: the view from a car, 128 x 160 in colour, 10 -> 1",
+        make_entry([10, 3, 128, 160], 1, ["mse", "mae", "ssim", "psnr", "lpips"]),
+        load_splits,
+        full_sizes=(3_160, 3_095),
+        makers={"synthetic": synthetic.kitticaltech},
+        differences=frozenset({"selection"}),
+    )
+)

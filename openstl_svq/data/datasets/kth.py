@@ -7,7 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ...protocol import differences
+from .. import synthetic
 from ..frames import ImageFormat, ImageFrames, resize
+from ..registry import Dataset, Entry, make_entry, register_dataset
 from ..windows import CropAndFlip, WindowDataset, hold_out_end, sliding
 
 _SLOW = ("boxing", "handclapping", "handwaving", "walking")
@@ -17,7 +20,9 @@ _IMAGE = re.compile(r"image.(\d{4})")  # image-0001.jpg, image_0001.jpg
 _TRAINING_PEOPLE = 16
 
 
-def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> list[WindowDataset]:
+def load_splits(
+    dataset: Dataset, data_root: Path, config: Entry, /, *, protocol: str, use_augment=False
+) -> list[WindowDataset]:
     """Training, validation and test windows from ``kth/<action>/person<NN>_.../image_<NNNN>.jpg``, in [0, 1].
 
     People 1-16 train, 17-25 test. ``strict`` validates on the last people of the training part, ``openstl`` on the test
@@ -34,7 +39,7 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     train = _Clips(root, range(1, _TRAINING_PEOPLE + 1), config)
     test = _Clips(root, range(_TRAINING_PEOPLE + 1, 26), config)
     augment = CropAndFlip(0.95) if use_augment else None
-    if protocol == "openstl":
+    if "selection" in differences(protocol):
         tested = test.windows(test.starts)
         return [train.windows(train.starts, augment), tested, tested]
     person = train.person[train.starts]
@@ -92,3 +97,18 @@ def _grey(image, shape):
 
 
 IMAGES = ImageFormat(_grey)
+
+
+for _name, _steps, _full_sizes in (("kth", 20, (4_940, 3_030)), ("kth20", 20, (4_940, 3_030)), ("kth40", 40, None)):
+    register_dataset(
+        Dataset(
+            _name,
+            f"KTH actions: people in grey, 128 x 128, 10 -> {_steps}",
+            make_entry([10, 1, 128, 128], _steps, ["mse", "mae", "ssim", "psnr", "lpips"]),
+            load_splits,
+            image_format=IMAGES,
+            full_sizes=_full_sizes,
+            makers={"synthetic": synthetic.kth},
+            differences=frozenset({"selection"}),
+        )
+    )

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from ...protocol import differences
+from .. import synthetic
 from ..frames import ArrayFrames
+from ..registry import Dataset, Entry, make_entry, register_dataset
 from ..windows import CropAndFlip, WindowDataset, hold_out_end
 
 
-def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> list[WindowDataset]:
+def load_splits(
+    dataset: Dataset, data_root: Path, config: Entry, /, *, protocol: str, use_augment=False
+) -> list[WindowDataset]:
     """Training, validation and test windows from ``taxibj/dataset.npz``, brought from [-1, 1] to [0, 1].
 
     ``strict`` validates on the end of the training windows, ``openstl`` on the test windows.
@@ -27,7 +32,7 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     length = sum(steps)
     count = len(train) // length
     training = validation = None
-    if protocol == "strict":
+    if "selection" not in differences(protocol):
         # Windows may be one step apart, so those that could share a step with the held-out end are left out.
         training, validation = hold_out_end(np.zeros(count), np.arange(count), length, config.get("val_fraction", 0.1))
 
@@ -76,3 +81,16 @@ def _windows(path, split, steps, in_shape) -> ArrayFrames:
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise ValueError(f"{path} cannot be read ({error}): it may be cut off; fetch it again.") from error
     return ArrayFrames(frames.reshape(-1, *in_shape[1:]))
+
+
+register_dataset(
+    Dataset(
+        "taxibj",
+        "TaxiBJ: taxis in and out of 32 x 32 cells of Beijing, half-hourly, 4 -> 4",
+        make_entry([4, 2, 32, 32], 4, ["mse", "mae", "ssim", "psnr"]),
+        load_splits,
+        full_sizes=(20_461, 500),
+        makers={"synthetic": synthetic.taxibj},
+        differences=frozenset({"selection"}),
+    )
+)

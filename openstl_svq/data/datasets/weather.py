@@ -1,25 +1,28 @@
 """WeatherBench (https://arxiv.org/abs/2002.00469) and files in its layout: ``<variable>/<variable>*.nc``."""
 
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from ...protocol import OPENSTL, STRICT, differences
+from ...protocol import DIFFERENCES, OPENSTL, STRICT, differences
+from .. import gcm, synthetic
 from ..cache import at_hand, cached_statistics, fingerprint
 from ..formats.netcdf import VARIABLES
 from ..formats.weather_files import NetCDFFrames, WeatherVariable, check_grid, frame_interval, variable_files
-from ..sample import SAMPLE_DATASETS, sample_root
+from ..registry import Dataset, Entry, make_entry, register_dataset
 from ..times import SPLITS, period, refuse_overlap, segments
 from ..windows import CropAndFlip, WindowDataset, unbroken
-from .constants import dataset_parameters
 
 # data_name -> variables, which become channels in this order
 GROUPS = {**{name: [name] for name in VARIABLES}, "uv10": ["u10", "v10"], "mv": ["r", "t", "u", "v"]}
-_RESOLUTIONS = ("5_625", "2_8125", "1_40625")
 
 
-def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> list[WindowDataset]:
+def load_splits(
+    dataset: Dataset, data_root: Path, config: Entry, /, *, protocol: str, use_augment=False, resolution="5_625"
+) -> list[WindowDataset]:
     """Training, validation and test windows of a weather dataset.
 
     ``strict``: windows of consecutive steps, ``step`` hours apart (or as far as the files' own, if that is more), that
@@ -29,7 +32,6 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     :func:`~openstl_svq.protocol.differences` says.
 
     Args:
-        dataname: for messages, and for the resolution in its name.
         data_root: holds ``weather_<resolution>deg`` or ``weather``.
         config: ``in_shape``, ``pre_seq_length``, ``aft_seq_length``, ``data_name``, ``level``, ``step``, ``idx_in``,
             ``idx_out``; ``train_time``, ``val_time``, ``test_time``: first and last year or date, both included.
@@ -37,17 +39,17 @@ def load_splits(dataname, data_root, config, *, protocol, use_augment=False) -> 
     Raises:
         FileNotFoundError, ValueError: the data are not there, or not as asked for.
     """
-    data_name = config["data_name"]
+    dataname, data_name = dataset.name, config["data_name"]
     names = data_name if isinstance(data_name, (list, tuple)) else GROUPS.get(data_name)
     if not names or set(names) - set(VARIABLES):
         raise ValueError(f"unknown data_name {data_name!r}: give one of {', '.join(GROUPS)}, or a list of variables.")
-    folder = _weather_folder(dataname, data_root, names)
+    folder = _weather_folder(dataname, data_root, names, resolution)
     variables = [WeatherVariable.of_files(variable_files(folder, name), name, config.get("level", 1)) for name in names]
     check_grid(variables, config["in_shape"], dataname)
 
     taken = differences(protocol)
     if "steps" not in taken:
-        _refuse_indices(dataname, config)
+        _refuse_indices(dataset, config)
     if protocol != OPENSTL:
         refuse_overlap(config)
         variables = [v.ascending() for v in variables]
@@ -115,9 +117,9 @@ def _windows(variables, config, split, taken, dataname):
     return times, anchors, idx_in, idx_out
 
 
-def _refuse_indices(dataname, config):
+def _refuse_indices(dataset, config):
     for key in ("idx_in", "idx_out"):
-        if config.get(key) != dataset_parameters[dataname].get(key):
+        if config.get(key) != dataset.entry.get(key):
             raise ValueError(
                 f"{key} is read with protocol {OPENSTL} only; {STRICT} windows are "
                 f"{config['pre_seq_length']} steps in and {config['aft_seq_length']} out, one after the "
@@ -125,9 +127,7 @@ def _refuse_indices(dataname, config):
             )
 
 
-def _weather_folder(dataname, data_root, names):
-    root = sample_root(data_root) if dataname in SAMPLE_DATASETS else Path(data_root)
-    resolution = next((r for r in _RESOLUTIONS if r in dataname), _RESOLUTIONS[0])
+def _weather_folder(dataname, root, names, resolution):
     named = root / f"weather_{resolution}deg"
     folder = named if named.is_dir() else root / "weather"
     for name in names:
@@ -136,7 +136,7 @@ def _weather_folder(dataname, data_root, names):
             raise FileNotFoundError(
                 f"{dataname}: no files {folder / pattern}{'' if folder == named else f' (and no folder {named})'}. "
                 "Put WeatherBench's files there (github.com/pangeo-data/WeatherBench), name their folder with "
-                f"data_root, or make a small set: python tools/make_sample_data.py -d {dataname} --out {data_root}"
+                f"data_root, or make a small set: python tools/make_sample_data.py -d {dataname} --out {root}"
             )
     return folder
 
@@ -187,3 +187,98 @@ def _statistics(frames, variables, split):
         )
         std = np.where(std == 0, np.float32(1), std)
     return mean, std
+
+
+def make_synthetic(root: Path, *, entry: Entry, seed: int = 0, hours: int = 1, command: str = "") -> list[Path]:
+    """Every year of the splits, most of them with a day; those that begin a split have room for windows, as the
+    protocol openstl takes them too."""
+    begins, last = [int(entry[split][0][:4]) for split in SPLITS], int(entry["test_time"][1][:4])
+    steps = entry["idx_out"][-1] - entry["idx_in"][0] + 2 if "idx_in" in entry else entry["total_length"] + 1
+    window = steps * max(hours, entry.get("step", 1)) // 24 + 2
+    spans = {year: window if year in begins else 1 for year in range(begins[0], last + 1)}
+    more = {"hours": hours, "levels": entry.get("level", [850, 1000]), "seed": seed, "command": command}
+    return synthetic.weather(Path(root) / "weather", GROUPS[entry["data_name"]], spans, **more)
+
+
+def make_gcm(
+    root: Path,
+    *,
+    entry: Entry,
+    seed: int = 0,
+    hours: int = 1,
+    years: float | None = None,
+    start_year: int | None = None,
+    command: str = "",
+) -> list[Path]:
+    """A general circulation model's weather for the years of the splits; see :mod:`~openstl_svq.data.gcm`."""
+    first, last = int(entry["train_time"][0][:4]), int(entry["test_time"][1][:4])
+    return gcm.generate(
+        Path(root) / "weather",
+        GROUPS[entry["data_name"]],
+        months=round(12 * (years or last - first + 1)),
+        start_year=start_year or first,
+        hours=hours,
+        levels=entry.get("level", [850, 1000]),
+        seed=seed,
+        command=command,
+    )
+
+
+def register_weather(
+    name: str,
+    description: str,
+    entry: Entry,
+    *,
+    resolution: str = "5_625",
+    full_sizes: tuple[int, int] | None = None,
+    makers: dict[str, Callable[..., list[Path]]] | None = None,
+    root: Callable[[Path], Path] = Path,
+) -> Dataset:
+    """Registers a dataset in WeatherBench's layout, ``<data_root>/weather/<variable>/<variable>*.nc``."""
+    if makers is None:  # on the grid that they give
+        made = {"synthetic": make_synthetic, "gcm": make_gcm} if entry["in_shape"][2:] == [32, 64] else {}
+        makers = {source: partial(maker, entry=entry) for source, maker in made.items()}
+    return register_dataset(
+        Dataset(
+            name,
+            description,
+            entry,
+            partial(load_splits, resolution=resolution),
+            full_sizes=full_sizes,
+            makers=makers,
+            is_field=True,
+            differences=frozenset(DIFFERENCES),
+            root=root,
+        )
+    )
+
+
+METRICS = ["mse", "rmse", "mae"]
+_TIMES = {"val_time": ["2016", "2016"], "test_time": ["2017", "2018"]}
+_NAMES = {"t2m": "temperature at 2 m", "r": "relative humidity", "uv10": "wind at 10 m", "tcc": "total cloud cover"}
+
+
+def _single(name: str, data_name: str, resolution: str, size: list[int]) -> None:
+    """Hourly, 12 -> 12. Table 9 of the paper prints the sizes of daily sampling (2,167 and 706)."""
+    shape = [12, len(GROUPS[data_name]), *size]
+    entry = make_entry(shape, 12, METRICS, data_name=data_name, train_time=["2010", "2015"], **_TIMES)
+    description = f"WeatherBench: {_NAMES[data_name]}, {size[0]} x {size[1]}, hourly"
+    register_weather(name, description, entry, resolution=resolution, full_sizes=(52_559, 17_495))
+
+
+def _multi(steps: int, full_sizes: tuple[int, int]) -> None:
+    """``idx_in``, ``idx_out`` (steps before and after the anchor) and ``step`` (every so many hours) are OpenSTL's. Its
+    index lists apply the factor 6 a second time; the protocol ``strict`` does not read them."""
+    indices = {"idx_in": [-17, -11, -5, 0], "idx_out": [6 * i + 1 for i in range(steps)]}
+    more = {"train_time": ["1979", "2015"], **_TIMES, **indices, "step": 6, "level": [150, 500, 850]}
+    entry = make_entry([4, 12, 32, 64], steps, METRICS, data_name="mv", **more)
+    description = f"WeatherBench: humidity, temperature and wind on 3 levels, 32 x 64, 4 -> {steps} every 6 h"
+    register_weather(f"weather_mv_4_{steps}_s6_5_625", description, entry, full_sizes=full_sizes)
+
+
+_single("weather", "t2m", "5_625", [32, 64])
+for _resolution, _size in (("5_625", [32, 64]), ("1_40625", [128, 256])):
+    for _variable in _NAMES:
+        _single(f"weather_{_variable}_{_resolution}", _variable, _resolution, _size)
+_multi(4, (54_019, 2_883))
+_multi(28, (53_875, 2_739))

@@ -4,7 +4,7 @@ import inspect
 
 import torch
 
-from ...data import dataset_parameters, load_data
+from ...data.registry import Entry, follow, load_data
 from .api import BaseExperiment
 from .core import get_optim_scheduler, metric
 from .methods import TAU, Base_method, SimVP, method_maps
@@ -26,6 +26,8 @@ __all__ = [
     "method_maps",
     "metric",
 ]
+
+dataset_parameters: dict[str, Entry] = follow({})
 
 
 def method_keys(method: str) -> set[str]:
