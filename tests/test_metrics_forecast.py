@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from openstl_svq.host.builtin.core import metric
-from openstl_svq.metrics import METRICS, ForecastMetrics, forecast, perceptual
+from openstl_svq.metrics import FieldMetric, ForecastMetrics, forecast, list_metrics, register_metric, report
+from openstl_svq.metrics import lpips as lpips_metric
+from openstl_svq.metrics.base import METRICS, Unavailable
 
 PARITY = Path(__file__).parent / "parity"
 CASES = json.loads((PARITY / "metrics.json").read_text())["cases"]
@@ -30,8 +32,14 @@ def samples(count=6, shape=(3, 4, 8, 10), seed=0):
     return (torch.from_numpy(x).float() for x in (true + 0.3 * rng.standard_normal(true.shape), true))
 
 
+@pytest.fixture(autouse=True)
+def same_metrics_afterwards(monkeypatch):
+    list_metrics()
+    monkeypatch.setattr(METRICS, "_entries", dict(METRICS._entries))
+
+
 def all_but_lpips(**changes):
-    names = [name for name in METRICS if name != "lpips"]
+    names = [name for name in list_metrics() if name not in ("lpips", "here")]
     return ForecastMetrics(
         **{
             "metrics": names,
@@ -98,17 +106,23 @@ def test_clip_range_bounds_the_prediction_of_frame_scores_alone():
 
 
 @settings(max_examples=10, deadline=None, derandomize=True)
-@given(st.lists(st.integers(1, 5), min_size=1, max_size=5), st.sampled_from([1, 100, 700, 10**6]))
-def test_any_split_into_batches(sizes, block):
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=5))
+def test_any_split_into_batches(sizes):
     pred, true = samples(sum(sizes))
     normal = torch.from_numpy(np.random.default_rng(3).random(pred.shape))
     whole = score(all_but_lpips(), pred, true, normal)
     metrics = all_but_lpips()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forecast, "_BLOCK", block)
-        for p, t, n in zip(pred.split(sizes), true.split(sizes), normal.split(sizes)):
-            metrics.update(p, t, n)
+    for p, t, n in zip(pred.split(sizes), true.split(sizes), normal.split(sizes)):
+        metrics.update(p, t, n)
     assert_same_scores(metrics.compute(), whole, rtol=1e-12)
+
+
+def test_a_batch_of_frames_too_large_for_one_block():
+    true = torch.rand(3, 1, 2, 640, 640, generator=torch.Generator().manual_seed(0))
+    pred = true.flip(0)
+    assert score(ForecastMetrics(["mse"]), pred, true)["mse"] == pytest.approx(
+        (pred.double() - true.double()).square().sum().item() / 3
+    )
 
 
 def test_memory_does_not_grow():
@@ -121,10 +135,16 @@ def test_memory_does_not_grow():
     assert sum(sizes[0].values()) < 100  # a sample has 960 values
 
 
-def _lpips_on_the_first_process_only(pred, true):
-    if dist.get_rank():
-        raise perceptual.Unavailable("no weights")
-    return torch.zeros(len(pred))
+def _register_what_the_first_process_has_alone():
+    @register_metric("here", "one on the first process, unavailable on others")
+    class Here(FieldMetric):
+        def statistic(self, block):
+            if dist.get_rank():
+                raise Unavailable("no weights")
+            return block.error.mean((-2, -1))
+
+        def score(self, mean):
+            return mean.mean((-2, -1))
 
 
 def _in_a_process(rank, store, counts, results):
@@ -141,11 +161,10 @@ def _in_a_process(rank, store, counts, results):
             for p, t in zip(pred[own].split(2), true[own].split(2)):
                 metrics.update(p, t, torch.full((1,), 0.4))
             outcome.append(metrics.compute())
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(forecast, "lpips_distance", _lpips_on_the_first_process_only)
-            metrics = ForecastMetrics(["mse", "lpips"])
-            metrics.update(*samples(2))
-            outcome.append(metrics.compute())
+        _register_what_the_first_process_has_alone()
+        metrics = ForecastMetrics(["mse", "here"])
+        metrics.update(*samples(2))
+        outcome.append(metrics.compute())
         if rank:
             results.put(outcome)
         return outcome
@@ -155,7 +174,7 @@ def _in_a_process(rank, store, counts, results):
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method of metric")
 def test_exact_across_processes(tmp_path):
-    """Uneven shares, a process that has no sample at all, and one that has no LPIPS."""
+    """Uneven shares, a process that has no sample at all, and one that cannot compute a metric."""
     counts = [(5, 2), (1, 6), (7, 0), (0, 3)]
     context = torch.multiprocessing.get_context("spawn")
     results = context.SimpleQueue()
@@ -192,7 +211,7 @@ def test_stays_on_the_cpu_where_the_device_has_no_float64(monkeypatch):
 
     metrics = all_but_lpips()
     metrics._apply(lambda tensor: OnMetal)
-    assert metrics.device == metrics.squared.device == torch.device("cpu")
+    assert metrics.device == metrics.mse_sum.device == torch.device("cpu")
 
 
 @pytest.mark.gpu
@@ -277,7 +296,7 @@ def a_network(monkeypatch):
     lpips = pytest.importorskip("lpips")
     torch.manual_seed(0)
     network = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False).requires_grad_(False)
-    monkeypatch.setattr(perceptual, "alexnet", lambda device: network)
+    monkeypatch.setattr(lpips_metric, "alexnet", lambda device: network)
     return network
 
 
@@ -285,8 +304,7 @@ def a_network(monkeypatch):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_lpips_is_the_mean_over_frames(monkeypatch, channels):
     network = a_network(monkeypatch)
-    monkeypatch.setattr(perceptual, "_FRAMES", 3)
-    pred, true = samples(2, (2, channels, 32, 40))
+    pred, true = samples(17, (2, channels, 32, 40))
     with torch.autocast("cpu", torch.bfloat16):
         result = score(ForecastMetrics(["lpips"], lead_times=True), pred, true)
     expected = [
@@ -338,6 +356,77 @@ def test_lpips_with_the_real_weights():
     assert score(ForecastMetrics(["lpips"]), 1 - true, true)["lpips"] > 0.1
 
 
+# a metric of one's own
+
+
+def test_a_metric_is_one_class(tmp_path):
+    """By channel and by lead time, with a unit and a skill score, from sums of which the equation makes one value."""
+
+    @register_metric("csi", "critical success index of values above 0.5")
+    class CSI(FieldMetric):
+        lower_is_better, unit, skill = False, "%", "csiss"
+
+        def statistic(self, block):
+            p, t = block.pred > 0.5, block.true > 0.5
+            return torch.stack([(p & t).sum((-2, -1)), (p | t).sum((-2, -1))], -1)  # (B, T, C, 2)
+
+        def score(self, mean):
+            hits, either = mean.sum((1, 2)).unbind(-1)
+            return 100 * hits / either
+
+    assert list_metrics()["csi"] == "critical success index of values above 0.5"
+    pred, true = samples()
+    metrics = ForecastMetrics(["csi", "mse"], channel_names=["u", "v"], lead_times=True)
+    for p, t in zip(pred.split(4), true.split(4)):
+        metrics.update(p, t)
+    scores = metrics.compute()
+    assert list(scores)[:1] == ["mse_u"] and list(scores)[-2:] == ["csi", "csi_by_lead"]
+
+    def expected(p, t):
+        return 100 * ((p > 0.5) & (t > 0.5)).sum().item() / ((p > 0.5) | (t > 0.5)).sum().item()
+
+    assert scores["csi_v"] == pytest.approx(expected(pred[:, :, 2:], true[:, :, 2:]))
+    assert scores["csi_u_by_lead"][1] == pytest.approx(expected(pred[:, 1, :2], true[:, 1, :2]))
+    assert scores["csi"] == pytest.approx((scores["csi_u"] + scores["csi_v"]) / 2)
+    results = {"model": {"csi_u": 2.0}, "persistence": {"csi_u": 4.0}}
+    assert [(row["metric"], row["value"], row["unit"]) for row in report.tidy_rows(results)] == [
+        ("csi_u", 2.0, "%"), ("csiss_persistence_u", 0.5, ""), ("csi_u", 4.0, "%")
+    ]  # fmt: skip
+
+
+def test_every_metric_says_what_it_is():
+    for name, description in list_metrics().items():
+        metric = METRICS[name]
+        assert description and metric.__doc__ and metric.needs <= {"lat", "climatology"}
+        perfect = torch.rand(2, 1, 3, 32, 32)
+        if name != "lpips":
+            values = [
+                score(ForecastMetrics([name], lat=np.zeros(32)), pred, perfect, torch.zeros(1))[name]
+                for pred in (perfect, perfect.flip(-1))
+            ]
+            assert (values[0] < values[1]) == metric.lower_is_better
+
+
+@pytest.mark.parametrize(
+    "name, base, message",
+    [
+        (
+            "mse",
+            FieldMetric,
+            r"'mse' is taken by openstl_svq\.metrics\.mse\.MSE \(.*mse\.py\); .*test_metrics_forecast\.py",
+        ),
+        ("my_mse", FieldMetric, "letters and digits"),
+        ("own", object, "derive it from FieldMetric or ImageMetric"),
+    ],
+)
+def test_metrics_that_cannot_be_registered(name, base, message):
+    with pytest.raises(ValueError, match=message):
+        register_metric(name, "of a user")(type("Own", (base,), {}))
+    if name == "mse":
+        own = register_metric(name, "of a user", override=True)(type("Own", (base,), {}))
+        assert METRICS["mse"] is own and list_metrics()["mse"] == "of a user"
+
+
 # bad input
 
 
@@ -384,7 +473,7 @@ def test_bad_shapes(arguments, shapes, message):
 @pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
 def test_smallest_frames_for_lpips(monkeypatch):
     a_network(monkeypatch)
-    pred, true = samples(1, (1, 3, perceptual.SMALLEST, perceptual.SMALLEST))
+    pred, true = samples(1, (1, 3, lpips_metric.SMALLEST, lpips_metric.SMALLEST))
     assert score(ForecastMetrics(["lpips"]), pred, true)["lpips"] > 0
 
 

@@ -1,7 +1,19 @@
 """Scores of forecasts in constant memory, and the reference forecasts to set them against."""
 
-from .forecast import METRICS, ForecastMetrics
+from .base import Block, FieldMetric, ImageMetric, list_metrics, register_metric
+from .forecast import ForecastMetrics, field_metrics
 from .reference import Climatology, persistence
 from .structural_similarity import ssim
 
-__all__ = ["METRICS", "Climatology", "ForecastMetrics", "persistence", "ssim"]
+__all__ = [
+    "Block",
+    "Climatology",
+    "FieldMetric",
+    "ForecastMetrics",
+    "ImageMetric",
+    "field_metrics",
+    "list_metrics",
+    "persistence",
+    "register_metric",
+    "ssim",
+]

@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..files import replacing
+from .base import find_metric
 
 REFERENCES = ("persistence", "climatology")
 
 Scores = Mapping[str, float | Sequence[float]]  # what ForecastMetrics.compute returns
 
 _BY_LEAD = "_by_lead"
-_POWER_OF_UNIT = {"mse": 2, "mae": 1, "rmse": 1, "wrmse": 1}
-_DECIBEL = ("psnr", "snr")
 
 
 def write_metrics(
@@ -59,13 +58,14 @@ def tidy_rows(results: Mapping[str, Scores], units: str | None = None) -> list[d
     rows, gains = [], skill(results)
     for model, scores in results.items():
         named = {
-            f"skill_{reference}{name.removeprefix('mse')}": value
+            "_".join([_skill(name), reference, *name.split("_")[1:]]): value
             for reference, by_name in gains.get(model, {}).items()
             for name, value in by_name.items()
         }
         for name, value in {**scores, **named}.items():
-            metric, by_lead = name.removesuffix(_BY_LEAD), name.endswith(_BY_LEAD)
-            for lead, single in enumerate(value, 1) if by_lead else [("", value)]:
+            metric = name.removesuffix(_BY_LEAD)
+            leads = enumerate(value, 1) if isinstance(value, Sequence) else [("", value)]
+            for lead, single in leads:
                 rows.append(
                     {"model": model, "metric": metric, "lead": lead, "value": single, "unit": _unit(metric, units)}
                 )
@@ -73,11 +73,11 @@ def tidy_rows(results: Mapping[str, Scores], units: str | None = None) -> list[d
 
 
 def skill(results: Mapping[str, Scores]) -> dict[str, dict[str, dict[str, float | list[float]]]]:
-    """``1 - mse / mse_reference``: 1 is perfect, 0 as good as the reference, negative worse.
+    """``1 - score / score of the reference``: 1 is perfect, 0 as good as the reference, negative worse.
 
     Returns:
         ``{model: {reference: {"mse": ..., "mse_u": ..., "mse_by_lead": [...]}}}`` for every forecast that is not a
-        reference itself, and every mse that both have; NaN where the reference has no error.
+        reference itself, and every score that both have of a metric with a skill score; NaN where the reference's is 0.
     """
 
     def gain(own, other):
@@ -85,7 +85,7 @@ def skill(results: Mapping[str, Scores]) -> dict[str, dict[str, dict[str, float 
             return [gain(a, b) for a, b in zip(own, other)]
         return 1 - own / other if other else math.nan
 
-    gains = {}
+    gains: dict[str, dict] = {}
     for model, scores in results.items():
         if model in REFERENCES:
             continue
@@ -93,7 +93,7 @@ def skill(results: Mapping[str, Scores]) -> dict[str, dict[str, dict[str, float 
             shared = {
                 name: gain(value, results[reference][name])
                 for name, value in scores.items()
-                if _base(name) == "mse" and name in results[reference]
+                if name in results[reference] and _skill(name)
             }
             if shared:
                 gains.setdefault(model, {})[reference] = shared
@@ -121,28 +121,24 @@ def format_table(results: Mapping[str, Scores]) -> str:
         for row in cells
     ]
     for model, by_reference in skill(results).items():
-        parts = [
-            f"{by_name['mse']:.3f} against {reference}"
-            for reference, by_name in by_reference.items()
-            if "mse" in by_name
-        ]
-        if parts:
-            lines.append(f"skill of {model}: {', '.join(parts)} (1 - mse / mse_reference)")
+        for name in (name for name in names if "_" not in name):
+            parts = [f"{v[name]:.3f} against {reference}" for reference, v in by_reference.items() if name in v]
+            if parts:
+                lines.append(f"skill of {model}: {', '.join(parts)} (1 - {name} / {name}_reference)")
     return "\n".join(lines)
 
 
-def _base(name: str) -> str:
-    """``mse_u_by_lead`` -> ``mse``; the names of metrics hold no underscore."""
-    return name.partition("_")[0]
+def _skill(score: str) -> str:
+    """The name of the skill score that belongs to ``score``; empty where there is none."""
+    metric = find_metric(score)
+    return metric.skill if metric else ""
 
 
-def _unit(metric: str, units: str | None) -> str:
-    base = _base(metric)
-    if base in _DECIBEL:
-        return "dB"
-    if not units or base not in _POWER_OF_UNIT:
-        return ""
-    power = _POWER_OF_UNIT[base]
+def _unit(score: str, units: str | None) -> str:
+    metric = find_metric(score)
+    if metric is None or metric.unit or not metric.unit_power or not units:
+        return metric.unit if metric else ""
+    power = metric.unit_power
     return units if power == 1 else f"({units})^{power}" if " " in units else f"{units}^{power}"
 
 

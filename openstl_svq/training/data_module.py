@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, RandomSampler, Sampler
 
 from ..data.registry import dataset_or_default
-from ..metrics import Climatology
+from ..metrics import Climatology, field_metrics
 
 
 class EpochSampler(DistributedSampler):
@@ -157,7 +157,7 @@ class ForecastData(pl.LightningDataModule):
         lat = getattr(self.test_loader.dataset, "lat", None)
         lat = None if lat is None else np.array(lat)  # a copy: netCDF hands out arrays that are not writable
         if field and lat is not None and self.climatology is not None:
-            metrics += [name for name in ("wrmse", "acc") if name not in metrics]
+            metrics += [name for name in field_metrics() if name not in metrics]
         return {
             "metrics": metrics,
             "mean": self.test_mean,

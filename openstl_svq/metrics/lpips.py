@@ -9,13 +9,22 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .base import Block, ImageMetric, Unavailable, register_metric
+
 SMALLEST = 31  # pixels that AlexNet's strides and poolings leave something of
 _FRAMES = 32  # at a time, to bound the memory of the features
 _TIMEOUT = 20  # seconds without an answer after which a download is given up
 
 
-class Unavailable(Exception):
-    """LPIPS cannot be computed here; the message says what to install, or which file to put where."""
+@register_metric("lpips", "perceptual distance of AlexNet's features")
+class LPIPS(ImageMetric):
+    """See :func:`lpips_distance`."""
+
+    lower_is_better, headline, rank = True, True, 9
+
+    def statistic(self, block: Block) -> Tensor:
+        pred, true = (x.flatten(0, 1) for x in (block.pred_image, block.true_image))
+        return lpips_distance(pred, true).view(block.pred.shape[:2])
 
 
 def alexnet(device: torch.device) -> torch.nn.Module:
