@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from openstl_svq.host.builtin.core import metric
-from openstl_svq.metrics import FieldMetric, ForecastMetrics, forecast, list_metrics, register_metric, report
+from openstl_svq.metrics import FieldMetric, ForecastMetrics, list_metrics, register_metric, report
 from openstl_svq.metrics import lpips as lpips_metric
 from openstl_svq.metrics.base import METRICS, Unavailable
 

@@ -1,7 +1,16 @@
 """Scores of forecasts in constant memory, and the reference forecasts to set them against."""
 
-from .base import Block, FieldMetric, ImageMetric, list_metrics, register_metric
-from .forecast import ForecastMetrics, field_metrics
+from .base import (
+    Block,
+    FieldMetric,
+    ImageMetric,
+    field_metrics,
+    find_metric,
+    headline_metrics,
+    list_metrics,
+    register_metric,
+)
+from .forecast import ForecastMetrics
 from .reference import Climatology, persistence
 from .structural_similarity import ssim
 
@@ -12,6 +21,8 @@ __all__ = [
     "ForecastMetrics",
     "ImageMetric",
     "field_metrics",
+    "find_metric",
+    "headline_metrics",
     "list_metrics",
     "persistence",
     "register_metric",

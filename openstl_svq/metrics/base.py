@@ -175,7 +175,8 @@ def register_metric(name: str, description: str, *, override: bool = False) -> C
             )
         if not (isinstance(cls, type) and issubclass(cls, (FieldMetric, ImageMetric))):
             raise ValueError(f"{cls!r} cannot be registered as {name!r}: derive it from FieldMetric or ImageMetric.")
-        return METRICS.register(name, description, override=override)(cls)
+        METRICS.register(name, description, override=override)(cls)
+        return cls
 
     return register
 
@@ -183,6 +184,16 @@ def register_metric(name: str, description: str, *, override: bool = False) -> C
 def list_metrics() -> dict[str, str]:
     """Name -> one-line description of every registered metric, in the order of a run's scores."""
     return dict(sorted(METRICS.descriptions().items(), key=lambda entry: METRICS[entry[0]].rank))
+
+
+def headline_metrics() -> list[str]:
+    """The metrics that a table of many runs shows unless told otherwise."""
+    return [name for name in list_metrics() if METRICS[name].headline]
+
+
+def field_metrics() -> list[str]:
+    """The metrics that score every field on a grid of known latitudes."""
+    return [name for name in list_metrics() if "lat" in METRICS[name].needs]
 
 
 def find_metric(score: str) -> type[ForecastMetric] | None:

@@ -17,11 +17,6 @@ _BLOCK = 2**20  # elements at a time, to bound the memory of the float64 copies
 Values = float | Sequence | np.ndarray | Tensor
 
 
-def field_metrics() -> list[str]:
-    """The metrics that score every field on a grid of known latitudes."""
-    return [name for name in list_metrics() if "lat" in METRICS[name].needs]
-
-
 class ForecastMetrics(Metric):
     """The scores that are asked for, over everything that all processes have seen.
 
@@ -130,8 +125,9 @@ class ForecastMetrics(Metric):
             climatology = climatology.expand_as(pred)
         size = max(1, _BLOCK // max(1, pred[:1].numel()))
         for start in range(0, len(pred), size):
-            p, t, c = (x if x is None else x[start : start + size].to(self.device) for x in (pred, true, climatology))
-            self._add(p, t, c)
+            part = slice(start, start + size)
+            given = {} if climatology is None else {"climatology": climatology[part].to(self.device)}
+            self._add(pred[part].to(self.device), true[part].to(self.device), given)
 
     def _check(self, pred: Tensor, true: Tensor, climatology: Tensor | None) -> None:
         if pred.ndim != 5 or pred.shape != true.shape:
@@ -155,13 +151,12 @@ class ForecastMetrics(Metric):
         if any(seen) and seen != shape:
             raise ValueError(f"all batches must have the same T, C, H, W; got {shape} after {seen}.")
 
-    def _add(self, pred: Tensor, true: Tensor, climatology: Tensor | None) -> None:
+    def _add(self, pred: Tensor, true: Tensor, given: dict[str, Tensor]) -> None:
         """One block, on the device of the states."""
         self.samples = self.samples + len(pred)
         self.shape = torch.tensor(pred.shape[1:], device=self.device)
         self.bad_values = self.bad_values + torch.stack([(~x.isfinite()).sum() for x in (pred, true)])
         mean, std = self.mean_value.to(self.device), self.std_value.to(self.device)
-        given = {} if climatology is None else {"climatology": climatology}
         if self.weights is not None:
             given["lat"] = self.weights.to(self.device)[:, None]  # (H, 1)
         block = Block(pred, true, mean, std, self.rescaled, self.clip_range, given)

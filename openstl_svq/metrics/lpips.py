@@ -41,15 +41,15 @@ def alexnet(device: torch.device) -> torch.nn.Module:
     source = AlexNet_Weights.IMAGENET1K_V1.url
     file = Path(torch.hub.get_dir(), "checkpoints", source.rpartition("/")[2])
     there = file.exists()
-    network, error = _load(device, file, there)
-    if error is not None:
+    network = _load(device, file, there)
+    if isinstance(network, Exception):
         problem = "cannot be read" if there else "are not there and could not be downloaded"
-        raise Unavailable(f"The weights of LPIPS's AlexNet {problem} ({error}). Put {source} at {file}") from error
+        raise Unavailable(f"The weights of LPIPS's AlexNet {problem} ({network}). Put {source} at {file}") from network
     return network
 
 
 @functools.cache  # also of a failure, so that one run tries one download; a file that has appeared is another key
-def _load(device: torch.device, file: Path, there: bool):
+def _load(device: torch.device, file: Path, there: bool) -> torch.nn.Module | Exception:
     import lpips
 
     timeout = socket.getdefaulttimeout()
@@ -59,10 +59,10 @@ def _load(device: torch.device, file: Path, there: bool):
             warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
             network = lpips.LPIPS(net="alex", verbose=False)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        return None, error
+        return error
     finally:
         socket.setdefaulttimeout(timeout)
-    return network.requires_grad_(False).to(device), None
+    return network.requires_grad_(False).to(device)
 
 
 @torch.no_grad()

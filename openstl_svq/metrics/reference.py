@@ -1,6 +1,6 @@
 """Forecasts that need no model: persistence and climatology, to set scores against. All in normalised units."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -52,35 +52,37 @@ class Climatology:
         Raises:
             ValueError: no frames, frames of different shapes, values that are not finite, or times that do not fit.
         """
-        gram = moments = first = last = timed = None
-        total, months, hours = 0, set(), set()
+        gram = moments = np.zeros(0)
+        total, timed, ends = 0, False, []
+        months: set[int] = set()
+        hours: set = set()
         for frames, times in _blocks(chunks):
-            if timed is not None and timed != (times is not None):
+            if total and timed != (times is not None):
                 raise ValueError("some chunks of frames have times and some have none.")
             timed = times is not None
-            design = _design(times) if timed else np.ones((len(frames), 1))  # (n, K)
+            design = np.ones((len(frames), 1)) if times is None else _design(times)  # (n, K)
             sums = np.tensordot(design, frames.astype(np.float64), (0, 0))  # (K, C, H, W)
             if not np.isfinite(sums[0]).all():
                 raise ValueError("the frames hold values that are NaN or infinite; a climatology needs clean data.")
-            if moments is None:
+            if not total:
                 gram, moments = np.zeros((design.shape[1],) * 2), np.zeros_like(sums)
             elif sums.shape != moments.shape:
                 raise ValueError(f"frames of shape {sums.shape[1:]} after frames of shape {moments.shape[1:]}.")
             gram += design.T @ design
             moments += sums
             total += len(frames)
-            if timed:
+            if times is not None:
                 months.update(times.astype("datetime64[M]").astype(int) % 12)
                 hours.update((times - times.astype("datetime64[D]")).tolist())
-                first = times.min() if first is None else min(first, times.min())
-                last = times.max() if last is None else max(last, times.max())
+                ends += [times.min(), times.max()]
         if not total:
             raise ValueError("no frames to make a climatology of.")
         mean = torch.from_numpy(moments[0] / total).float()
         if not timed:
             return cls(mean, None, np.arange(1))
-        annual = 2 * _ANNUAL if len(months) == 12 and last - first >= _SEASONS else 0
-        diurnal = 2 * min(_DIURNAL, (len(hours) - 1) // 2) if last - first >= _DAYS else 0
+        span = max(ends) - min(ends)
+        annual = 2 * _ANNUAL if len(months) == 12 and span >= _SEASONS else 0
+        diurnal = 2 * min(_DIURNAL, (len(hours) - 1) // 2) if span >= _DAYS else 0
         terms = np.r_[0, 1 : 1 + annual, 1 + 2 * _ANNUAL : 1 + 2 * _ANNUAL + diurnal]
         chosen = moments[terms]
         # Least squares: irregular times may leave two terms that cannot be told apart.
@@ -100,7 +102,7 @@ class Climatology:
         return torch.tensordot(design, self.coefficients, 1)
 
 
-def _blocks(chunks):
+def _blocks(chunks: Iterable[tuple[np.ndarray, np.ndarray | None]]) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     for frames, times in chunks:
         frames = np.asarray(frames)
         times = None if times is None else _checked(times)

@@ -1,7 +1,8 @@
 """Structural similarity of stacks of frames."""
 
+import functools
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
 
 import numpy as np
 import torch
@@ -59,7 +60,7 @@ def ssim(pred: Tensor, true: Tensor, *, data_range: float = 2.0) -> Tensor:
     c1 = _AREA**2 * (0.01 * data_range) ** 2
     c2 = _AREA * (_AREA - 1) * (0.03 * data_range) ** 2
     kernel = _compiled() if pred.device.type == "cpu" else None
-    compute = _in_torch if kernel is None else partial(_in_threads, kernel)
+    compute = _in_torch if kernel is None else functools.partial(_in_threads, kernel)
     scores = compute(planes_p, planes_t, c1, c2)
     return scores.to(dtype).view(pred.shape[:-2]).mean(-1)
 
@@ -88,37 +89,36 @@ def _window_sums(x: Tensor) -> Tensor:
     return x
 
 
-def _in_threads(kernel, pred: Tensor, true: Tensor, c1: float, c2: float) -> Tensor:
+def _in_threads(kernel: Callable, pred: Tensor, true: Tensor, c1: float, c2: float) -> Tensor:
     """The same by the compiled loop."""
     threads = min(torch.get_num_threads(), 1 + pred.numel() // _THREADED, max(1, len(pred)))
     scores = np.empty(len(pred))
-    own, *others = zip(
-        *(np.array_split(x, threads) for x in (pred.contiguous().numpy(), true.contiguous().numpy(), scores))
-    )
+    arrays = pred.contiguous().numpy(), true.contiguous().numpy(), scores
+    own, *others = zip(*(np.array_split(x, threads) for x in arrays))
     with ThreadPoolExecutor(threads) as pool:  # starts a thread for each task, so none where there are no others
-        tasks = [pool.submit(kernel, *part, c1, c2) for part in others]
+        tasks = [pool.submit(kernel, p, t, s, c1, c2) for p, t, s in others]
         kernel(*own, c1, c2)  # here: a sleeping core takes longer to wake than this one to work
         for task in tasks:
             task.result()
     return torch.from_numpy(scores)
 
 
-@cache
-def _compiled():
+@functools.cache
+def _compiled() -> Callable | None:
     """:func:`_loop`, compiled; None without numba."""
     try:
         import numba
     except ImportError:
         return None
     # Threads are Python's: numba's own may not be used after a fork. NaN must stay NaN, so not all of fastmath.
-    options = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}}
+    compiled = functools.partial(numba.njit, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
     try:
-        return numba.njit(cache=True, **options)(_loop)
+        return compiled(cache=True)(_loop)
     except RuntimeError:  # no folder to keep the compiled code in
-        return numba.njit(**options)(_loop)
+        return compiled()(_loop)
 
 
-def _loop(pred, true, scores, c1, c2):
+def _loop(pred: np.ndarray, true: np.ndarray, scores: np.ndarray, c1: float, c2: float) -> None:
     """The same as :func:`_in_torch` into ``scores``: one pass, with running sums of seven rows for each column."""
     count, height, width = pred.shape
     for k in range(count):

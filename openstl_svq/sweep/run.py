@@ -32,7 +32,7 @@ from ..benchmarks.tables import Table
 from ..figures.curves import plot_comparison
 from ..files import replacing
 from ..host import load_config
-from ..metrics import METRICS
+from ..metrics import find_metric, headline_metrics, list_metrics
 from ..models import SimVP_SVQ_Model
 from ..naming import choose
 from ..quantizers.memory import TooLargeForMemory
@@ -67,7 +67,6 @@ _REFUSED = {
     "--ckpt_path": "a sweep trains",
     "--overwrite": "the configuration file would win over the grid",
 }
-_TABLE_METRICS = ("mse", "mae", "ssim", "psnr", "lpips")
 _POLL_SECONDS = 0.5
 
 
@@ -422,7 +421,7 @@ def sweep(runs: Sequence[Run], folder: Path, train: Path, report: Callable[[str]
                 failed[run.name] = failure(log, begin)
                 result = f"FAILED ({status}): {failed[run.name]}"
             else:
-                result = ", ".join(f"{k} {v:.4g}" for k, v in found.items() if k in _TABLE_METRICS)
+                result = ", ".join(f"{k} {v:.4g}" for k, v in found.items() if k in headline_metrics())
             report(f"[{number:{width}}/{len(runs)}] {run.name}  {minutes}:{seconds:02}  {result}")
             display.update()
     return failed
@@ -463,7 +462,7 @@ def summary_table(
     found = {run.name: scores(folder / run.name) or {} for run in runs}
     present = {name for values in found.values() for name in values}
     absent = [name for name in metrics or () if name not in present]
-    metrics = [name for name in metrics or _TABLE_METRICS if name in present]
+    metrics = [name for name in metrics or headline_metrics() if name in present]
 
     others = [axis for axis in axes if axis != "seed"]
     groups = _groups(runs, others)
@@ -530,8 +529,8 @@ def check_table(
             {str(run.settings[axis]) for run in cells.values()} | {str(cell[axes.index(axis)]) for cell in cells},
         )
     for name in metrics or ():
-        if name.partition("_")[0] not in METRICS:  # mse_u is the mse of a channel
-            choose("metric", name, METRICS)
+        if find_metric(name) is None:
+            choose("metric", name, list_metrics())
 
 
 def _groups(runs: Sequence[Run], axes: Sequence[str]) -> dict[tuple, list[Run]]:
