@@ -159,7 +159,11 @@ def test_test_repeats_the_scores_of_the_best_weights(words, run):
     assert (runs / "run" / "test-2" / "metrics.json").is_file()
 
 
-@pytest.mark.parametrize("extra", [(), ("--noise_ratio=0.3", "--sched=onecycle")], ids=["plain", "noise"])
+@pytest.mark.parametrize(
+    "extra",
+    [(), ("--noise_ratio=0.3", "--sched=onecycle"), ("--num_workers=2",), ("--num_workers=2", "--use_augment")],
+    ids=["plain", "noise", "workers", "augmenting workers"],
+)
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(words, run, monkeypatch, extra):
     runs = run("train", words(name="whole", epochs=4) + list(extra))
 

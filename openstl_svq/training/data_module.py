@@ -39,6 +39,17 @@ class ShardSampler(Sampler):
         return len(self.indices)
 
 
+class DeferredLoader(DataLoader):
+    """Starts its workers with the first batch, not with the iterator.
+
+    Lightning makes the iterator of the first epoch before it says which epoch that is; workers would by then have
+    fetched batches of epoch 0, which a resumed run would train on.
+    """
+
+    def __iter__(self):
+        yield from super().__iter__()
+
+
 class Indexed(Dataset):
     """A dataset whose samples carry their index, so that a test step can look up what belongs to them."""
 
@@ -193,7 +204,7 @@ def _rebuild(loader: DataLoader, dataset: Dataset, sampler: Sampler, persistent:
     workers = {}
     if loader.num_workers:
         workers = {"prefetch_factor": loader.prefetch_factor, "persistent_workers": persistent}
-    return DataLoader(
+    return DeferredLoader(
         dataset,
         batch_size=loader.batch_size,
         sampler=sampler,
