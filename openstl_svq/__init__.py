@@ -18,15 +18,14 @@ def load(path):
         FileNotFoundError: there is no such checkpoint.
         ValueError: it is damaged, unsafe to load, or does not carry its configuration.
     """
-    from . import registry
+    from .methods import get_method
     from .predict import Forecaster
     from .training import checkpoint
 
     file = checkpoint.locate(path)
     state = checkpoint.load(file)
     checkpoint.saved_config(state)
-    registry.register()
-    method_class = registry.extend(state["hyper_parameters"]["method"])
+    method_class = get_method(state["hyper_parameters"]["method"]).cls
     method_class = type(method_class.__name__, (Forecaster, method_class), {"__doc__": method_class.__doc__})
     method = method_class(**state["hyper_parameters"])
     checkpoint.load_weights(method, state, f"checkpoint {file}")

@@ -8,16 +8,34 @@ import argparse
 import ast
 import json
 import pprint
+import warnings
 from pathlib import Path
 
 from . import protocol as protocols
-from . import registry
+from .host import LOADER_KEYS, dataset_parameters, load_config
 from .host import create_parser as host_parser
-from .host import dataset_parameters, load_config, method_maps
-from .methods import LOSSES
-from .methods.svq import USAGE_INTERVAL
+from .methods import LOSSES, Method, all_methods, get_method
+from .methods.quantized import USAGE_INTERVAL
 from .models.simvp_svq import QUANT_POSITIONS
 from .naming import choose, nearest
+
+# Keys of the data loaders that no dataset's entry need name.
+_DATA_KEYS = {
+    "in_shape",
+    "pre_seq_length",
+    "aft_seq_length",
+    "total_length",
+    "metrics",
+    "data_name",
+    "train_time",
+    "val_time",
+    "test_time",
+    "idx_in",
+    "idx_out",
+    "step",
+    "level",
+    *LOADER_KEYS,
+}
 
 # OpenSTL accepts these flags and ignores them. Here a flag does something or does not exist.
 _WITHOUT_EFFECT = {
@@ -38,7 +56,7 @@ def create_parser() -> argparse.ArgumentParser:
             action.help = argparse.SUPPRESS
 
     group = parser.add_argument_group("quantizer and loss")
-    group.add_argument("--quantizer", default="svq", help="name of the quantizer of simvp_svq and tau_svq")
+    group.add_argument("--quantizer", default="svq", help=f"name of the quantizer of {', '.join(_quantized())}")
     group.add_argument(
         "--quantizer_kwargs",
         default={},
@@ -50,7 +68,8 @@ def create_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--loss",
         default=None,
-        help=f"{', '.join(LOSSES)} (default: mae for simvp_svq and tau_svq, also with quant_position none; else mse)",
+        help=f"{', '.join(LOSSES)} (default: the method's: mae for {', '.join(_quantized())}, also with quant_position "
+        "none; else mse)",
     )
     group.add_argument("--noise_ratio", default=0.0, type=float, help="share of the training input that is disturbed")
     group.add_argument(
@@ -153,20 +172,22 @@ def resolve(
     for layer in layers:
         given = _merge(given, layer)
     flags = defaults()
-    method = str(given.get("method", flags["method"])).lower()
-    dataname = str(given.get("dataname", flags["dataname"]))
-    registry.register()
-    choose("method", method, method_maps)
-    choose("dataset", dataname, dataset_parameters)
+    method = get_method(str(given.get("method", flags["method"])))
+    dataname = choose("dataset", str(given.get("dataname", flags["dataname"])), dataset_parameters)
 
     entry = dict(dataset_parameters[dataname])
-    known = set(flags) | set(entry) | registry.config_keys(method)
-    _refuse_unknown(given, known, file)
-    config = _merge(_merge({**flags, **registry.method_defaults(method)}, entry), given)
-    config.update(method=method, dataname=dataname)
+    _refuse_unknown(given, set(flags) | set(entry) | _DATA_KEYS, method, file)
+    config = _merge(_merge({**flags, "loss": "mse", **method.defaults}, entry), given)
+    config.update(method=method.name, dataname=dataname)
     config = _checked(config)
-    _refuse_without_effect(typed, config)
+    if method.check:
+        method.check(config)
+    _refuse_without_effect(typed, config, method)
     return argparse.Namespace(**config)
+
+
+def _quantized() -> list[str]:
+    return [name for name, method in all_methods().items() if method.quantized]
 
 
 def _of_device(device: str) -> dict:
@@ -188,12 +209,12 @@ def _forget_dataset(saved: dict, dataname: str | None):
             saved.pop(key, None)
 
 
-def _refuse_without_effect(typed: dict, config: dict):
-    if config["method"] not in registry.METHODS:
+def _refuse_without_effect(typed: dict, config: dict, method: Method):
+    if not method.quantized:
         for key in ("quantizer", "quant_position"):
             if key in typed and typed[key] != "none":
                 raise ValueError(
-                    f"{key} has no effect on the method {config['method']!r}; use one of {', '.join(registry.METHODS)}."
+                    f"{key} has no effect on the method {method.name!r}; use one of {', '.join(_quantized())}."
                 )
     if typed.get("total_length") not in (None, config["total_length"]):
         raise ValueError(
@@ -238,14 +259,21 @@ def _nested(base: dict, new: dict) -> dict:
     return {**base, **new, **{k: _nested(base[k], new[k]) for k in both}}
 
 
-def _refuse_unknown(given: dict, known: set, file):
-    for key in given:
-        if key not in known:
-            where = f" in {file}" if file else ""
-            raise ValueError(
-                f"unknown configuration key {key!r}{where}.{nearest(key, known)} "
-                "All flags of --help, the dataset's entry and the model's arguments are known."
+def _refuse_unknown(given: dict, known: set[str], method: Method, file: str | None):
+    where = f" in {file}" if file else ""
+    known = known | (method.keys or set())
+    for key in given.keys() - known:
+        if method.keys is None:
+            warnings.warn(
+                f"configuration key {key!r}{where} is passed on unchecked: the keys of the method {method.name!r} are not "
+                f"known.{nearest(key, known)}",
+                stacklevel=3,
             )
+            continue
+        raise ValueError(
+            f"unknown configuration key {key!r}{where}.{nearest(key, known)} "
+            "All flags of --help, the dataset's entry and the model's arguments are known."
+        )
 
 
 def _checked(config: dict) -> dict:
@@ -323,7 +351,6 @@ def _checked(config: dict) -> dict:
     choose("accelerator", config["accelerator"], ("auto", "cpu", "gpu", "mps"))
 
     steps, *frame = config["in_shape"]
-    _check_downsampling(config["method"], frame[1:], config.get("N_S", 4))
     if config["pre_seq_length"] is None:
         config["pre_seq_length"] = steps
     config["in_shape"] = [config["pre_seq_length"], *frame]
@@ -338,18 +365,6 @@ def _checked(config: dict) -> dict:
                 f"since it is saved with every checkpoint; got {value!r}."
             ) from None
     return config
-
-
-def _check_downsampling(method: str, grid: list[int], stages: int):
-    """The SimVP family halves the grid ``N_S // 2`` times; OpenSTL's would fail in the first batch."""
-    factor = 2 ** (stages // 2)
-    if method.removesuffix("_svq") in ("simvp", "tau") and any(size % factor for size in grid):
-        below = [max(factor, size // factor * factor) for size in grid]
-        raise ValueError(
-            f"frames of {grid[0]} x {grid[1]} cannot be divided by the downsampling of {factor} = 2 ** "
-            f"(N_S // 2) with N_S = {stages}. Lower N_S, or cut the data to {below[0]} x {below[1]} (for "
-            f"-d custom: crop = {below}, and in_shape with the same height and width)."
-        )
 
 
 def _literal(text: str):

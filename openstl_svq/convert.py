@@ -2,12 +2,14 @@
 
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from .host import SimVP_Model
+from .methods import all_methods
 from .training.checkpoint import save
 
 # Wrappers put these in front of every key: Lightning's methods, data parallelism, torch.compile.
@@ -18,7 +20,6 @@ _SWIN_CONSTANTS = re.compile(r"\.(attn\.relative_position_index|attn_mask)$")
 
 _AUTHORS_QUANTIZER = "vq.vq."
 _AUTHORS_SVQ = f"{_AUTHORS_QUANTIZER}proj_regression_weight."
-_SIMVP_FAMILY = ("simvp", "tau")
 
 # Flags of OpenSTL that it saves and nothing reads.
 _NOT_OURS = {"torchscript", "use_prefetcher"}
@@ -82,6 +83,14 @@ def convert_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return converted
 
 
+def _is_simvp(method: str | None, weights: Iterable[str]) -> bool:
+    """By the method's record; by the weights' names where this host has no such method (the authors' SimVPVQ)."""
+    record = None if method is None else all_methods().get(str(method).lower())
+    if record is None:
+        return method is None or all(_unwrapped(key).startswith((*_PARTS, _AUTHORS_QUANTIZER)) for key in weights)
+    return record.model_cls is not None and issubclass(record.model_cls, SimVP_Model)
+
+
 def _unwrapped(key: str) -> str:
     while key.startswith(_WRAPPERS):
         key = key.partition(".")[2]
@@ -109,7 +118,7 @@ def convert_checkpoint(source, target, *, trust: bool = False) -> dict[str, Tens
     weights = checkpoint.get("state_dict", checkpoint)
     if not weights or not all(isinstance(value, Tensor) for value in weights.values()):
         raise ValueError(f"{source} holds no weights: neither a 'state_dict' nor tensors by name.")
-    if str(config.get("method", "simvp")).lower().startswith(_SIMVP_FAMILY):
+    if _is_simvp(config.get("method"), weights):
         weights = {f"model.{name}": value for name, value in convert_state_dict(weights).items()}
     for key in _NOT_OURS & config.keys():
         del config[key]

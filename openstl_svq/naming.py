@@ -2,10 +2,11 @@
 
 import difflib
 import importlib
+import inspect
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -29,6 +30,16 @@ def choose(what: str, name, known: Iterable[str]) -> str:
     if name not in known:
         raise ValueError(unknown(what, name, known))
     return name
+
+
+def accepted(function: Callable, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of ``values`` that ``function`` (or a class's constructor) has a parameter for.
+
+    >>> accepted(lambda a, b=0: None, {"a": 1, "c": 2})
+    {'a': 1}
+    """
+    parameters = inspect.signature(function).parameters
+    return {name: value for name, value in values.items() if name in parameters}
 
 
 class Registry(Generic[T]):

@@ -1,73 +1,49 @@
-"""Puts this package's methods into the host's registry."""
+"""Records by name: an unknown name lists what exists, a taken name says who has it."""
 
-import inspect
+from typing import Generic, TypeVar
 
-from .host import method_keys, method_maps
-from .methods import TAU_SVQ, SimVP_SVQ, extended
-from .models import SimVP_SVQ_Model
 from .naming import choose
 
-METHODS = {"simvp_svq": SimVP_SVQ, "tau_svq": TAU_SVQ}
-
-# Training with MAE is what makes the weights sparse (Section 3.2); the host's methods keep OpenSTL's loss.
-_DEFAULTS = {
-    "simvp_svq": {"loss": "mae"},
-    "tau_svq": {"loss": "mae", "model_type": "tau", "alpha": 0.1},
-    "tau": {"loss": "mse", "model_type": "tau", "alpha": 0.1},
-}
-
-# Keys of the data loaders that no dataset's entry need name.
-_DATA_KEYS = {
-    "in_shape",
-    "pre_seq_length",
-    "aft_seq_length",
-    "total_length",
-    "metrics",
-    "data_name",
-    "train_time",
-    "val_time",
-    "test_time",
-    "idx_in",
-    "idx_out",
-    "step",
-    "level",
-}
+Record = TypeVar("Record")
 
 
-def register() -> None:
-    """Adds the methods to the host; a second call changes nothing.
+class Registry(dict[str, Record], Generic[Record]):
+    """Name -> record of one kind of thing.
 
-    Raises:
-        ValueError: somebody else has registered another method under one of the names.
+    Args:
+        what: the kind, for messages: ``"method"``.
     """
-    for name, method in METHODS.items():
-        owner = method_maps.setdefault(name, method)
-        if owner is not method and not issubclass(owner, method):
+
+    def __init__(self, what: str):
+        super().__init__()
+        self.what = what
+        self._owners: dict[str, str] = {}
+
+    def add(self, name: str, record: Record, owner: type, *, override: bool = False) -> None:
+        """Enters ``record`` under ``name``.
+
+        A configuration file may be read more than once, so an owner of the same module and name takes the place of the
+        earlier one.
+
+        Args:
+            owner: the class that the record is of.
+            override: replace another owner's record on purpose.
+
+        Raises:
+            ValueError: somebody else has the name.
+        """
+        new = f"{owner.__module__}.{owner.__qualname__}"
+        if name in self and self._owners[name] != new and not override:
             raise ValueError(
-                f"the method name {name!r} is taken by {owner.__module__}.{owner.__qualname__}. Remove "
-                "that registration, or import openstl_svq before it."
+                f"the {self.what} name {name!r} is taken by {self._owners[name]}. Choose another name for {new}, or "
+                "replace that one with override=True."
             )
+        self[name], self._owners[name] = record, new
 
+    def find(self, name: str) -> Record:
+        """The record called ``name``.
 
-def extend(name: str) -> type:
-    """The method ``name`` with :class:`~openstl_svq.methods.ForecastMethod` in front, also in the host's registry.
-
-    Raises:
-        ValueError: this host has no such method.
-    """
-    choose("method (some are in the real OpenSTL alone)", name, method_maps)
-    method_maps[name] = extended(method_maps[name])
-    return method_maps[name]
-
-
-def method_defaults(name: str) -> dict:
-    """Defaults that differ by method; a file or the command line changes them."""
-    return _DEFAULTS.get(name, {"loss": "mse"})
-
-
-def config_keys(method: str) -> set[str]:
-    """The keys that ``method`` and the loaders read beside the command line's and the dataset entry's."""
-    if method in METHODS:
-        keys = set(inspect.signature(SimVP_SVQ_Model).parameters)
-        return keys | _DATA_KEYS | ({"alpha"} if method == "tau_svq" else set())
-    return method_keys(method) | _DATA_KEYS
+        Raises:
+            ValueError: there is none; the message lists those that exist.
+        """
+        return self[choose(self.what, name, self)]

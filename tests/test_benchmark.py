@@ -110,7 +110,7 @@ def test_step_table():
 
 
 def test_the_usage_step_takes_usage_from_as_many_tokens_as_training():
-    from openstl_svq.methods.svq import USAGE_TOKENS
+    from openstl_svq.methods.quantized import USAGE_TOKENS
     from openstl_svq.models import SimVP_SVQ_Model
 
     outputs = []

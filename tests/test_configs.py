@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from openstl_svq import config as configuration
-from openstl_svq import registry
 from openstl_svq.host import load_config
+from openstl_svq.methods import get_method
 from openstl_svq.sweep import identity
 
 ROOT = Path(__file__).resolve().parents[1] / "configs"
@@ -68,7 +68,7 @@ def test_trains_a_step(file):
         options.append("quantizer_kwargs.codebook_size=64")
     args = resolved(file, *options)
     torch.manual_seed(0)
-    method = registry.extend(args.method)(steps_per_epoch=1, test_mean=0.0, test_std=1.0, save_dir="", **vars(args))
+    method = get_method(args.method).cls(steps_per_epoch=1, test_mean=0.0, test_std=1.0, save_dir="", **vars(args))
     x, y = torch.randn(2, 2, *args.in_shape).unbind()
     loss = method.training_step((x, y), 0)
     loss.backward()

@@ -191,14 +191,13 @@ def test_first_ten_training_losses_are_the_same(openstl, translator):
 @pytest.mark.parametrize("translator", TRANSLATORS)
 @pytest.mark.parametrize("method", ["simvp_svq", "tau_svq"])
 def test_quantizer_in_every_translator_trains_a_step(method, translator):
-    from openstl_svq import registry
     from openstl_svq.host import method_maps
+    from openstl_svq.methods import get_method
 
-    registry.register()
     config = config_of(
         translator, aft_seq_length=3, quantizer_kwargs={"codebook_size": 20}, loss="mae", usage_interval=0
     )
-    built = registry.extend(method)(test_mean=0.0, test_std=1.0, save_dir="", **config)
+    built = get_method(method).cls(test_mean=0.0, test_std=1.0, save_dir="", **config)
     assert built.__class__ is method_maps[method]
     built.log = lambda *args, **kwargs: None
     batch = normal(2, 2, 1, 8, 16), normal(2, 3, 1, 8, 16)
@@ -281,23 +280,15 @@ def test_method_trains_and_is_tested(words, run, capsys, method):  # noqa: F811
         assert_close(np.array(value), np.array(result["model"][name]), rtol=1e-5, what=name)
 
 
-def test_method_keys_are_those_its_source_reads(openstl):
-    keys = openstl.method_keys("convlstm")
-    assert {
-        "num_hidden",
-        "filter_size",
-        "stride",
-        "patch_size",
-        "layer_norm",
-        "scheduled_sampling",
-        "r_exp_alpha",
-        "sampling_start_value",
-    } <= keys
-    assert not {"hid_S", "N_T", "alpha", "sr_size", "decouple_beta"} & keys
-    assert {"hid_S", "hid_T", "N_S", "N_T", "spatio_kernel_enc", "mlp_ratio"} <= openstl.method_keys("simvp")
-    assert "alpha" in openstl.method_keys("tau") and "alpha" not in openstl.method_keys("simvp")
-    assert "decouple_beta" in openstl.method_keys("predrnnv2")
-    assert {"sr_size", "tau", "cell_mode", "model_mode"} <= openstl.method_keys("mau")
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_knows_its_own_keys_alone(method):
+    from openstl_svq.config import defaults
+    from openstl_svq.methods import get_method
+
+    keys = get_method(method).keys
+    assert {option.partition("=")[0] for option in METHODS[method]} <= keys | set(defaults())
+    of_others = {"decouple_beta": {"predrnnv2"}, "sr_size": {"mau"}, "alpha": {"tau"}, "hid_S": {"simvp", "tau"}}
+    assert all((key in keys) == (method in owners) for key, owners in of_others.items())
 
 
 def test_unknown_key_of_a_method_is_refused(words):  # noqa: F811

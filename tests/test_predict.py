@@ -15,9 +15,9 @@ from comparison import assert_close
 from PIL import Image
 
 import openstl_svq
-from openstl_svq import registry
 from openstl_svq.data import load_data
 from openstl_svq.data.frames import resize
+from openstl_svq.methods import get_method
 from openstl_svq.training import checkpoint
 
 ROOT = Path(__file__).parents[1]
@@ -135,8 +135,7 @@ def untrained(path, dataname, in_shape, aft_seq_length=4, mean=0.0, std=1.0, **m
         "test_std": std,
         **more,
     }
-    registry.register()
-    method = registry.extend("simvp_svq")(**config)
+    method = get_method("simvp_svq").cls(**config)
     checkpoint.save({"state_dict": method.state_dict(), "hyper_parameters": config}, path)
     return openstl_svq.load(path)
 

@@ -16,7 +16,6 @@ from . import openstl as _openstl
 from .builtin.utils import load_config
 
 NAMES = (
-    "BaseExperiment",
     "Base_method",
     "SimVP",
     "TAU",
@@ -30,7 +29,9 @@ NAMES = (
 )
 INSTALL = _openstl.INSTALL
 
-__all__ = [*NAMES, "HostDescription", "describe", "example_input", "load_config", "method_keys"]
+_ABOUT_THE_HOST = ("LOADER_KEYS", "METHOD_KEYS", "example_input")
+
+__all__ = [*NAMES, *_ABOUT_THE_HOST, "HostDescription", "describe", "load_config"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def _choose() -> tuple[HostDescription, object]:
 
 
 _DESCRIPTION, _HOST = _choose()
-for _name in (*NAMES, "example_input", "method_keys"):
+for _name in (*NAMES, *_ABOUT_THE_HOST):
     globals()[_name] = getattr(_HOST, _name)
 
 

@@ -1,13 +1,9 @@
 """The real OpenSTL as a host: finding it, importing it with its fixes, and asking it what its methods need."""
 
-import ast
 import importlib
 import importlib.metadata
 import importlib.util
-import inspect
 import re
-import sys
-import textwrap
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +76,6 @@ def load() -> SimpleNamespace:
         ImportError: OpenSTL, or something that it imports, is missing.
     """
     _import()
-    from openstl.api import BaseExperiment
     from openstl.core import get_optim_scheduler, metric
     from openstl.datasets import dataset_parameters
     from openstl.methods import TAU, SimVP, method_maps
@@ -99,7 +94,8 @@ def load() -> SimpleNamespace:
             stacklevel=2,
         )
     return SimpleNamespace(
-        BaseExperiment=BaseExperiment,
+        LOADER_KEYS=LOADER_KEYS,
+        METHOD_KEYS=METHOD_KEYS,
         Base_method=Base_method,
         SimVP=SimVP,
         SimVP_Model=SimVP_Model,
@@ -109,7 +105,6 @@ def load() -> SimpleNamespace:
         example_input=example_input,
         get_optim_scheduler=get_optim_scheduler,
         load_data=load_data,
-        method_keys=method_keys,
         method_maps=method_maps,
         metric=metric,
     )
@@ -233,56 +228,26 @@ def example_input(args, method) -> tuple:
     )
 
 
-_CONFIG_NAMES = {"args", "configs", "hparams"}  # what OpenSTL calls the configuration
-
-# In OpenSTL's own configuration files of the recurrent methods, but read by nothing any more.
-_UNREAD = {"sampling_start_value", "layer_norm"}
-
-
-def method_keys(method: str) -> set[str]:
-    """The configuration keys that OpenSTL's method ``method`` and its loaders read, the command line's among them.
-
-    Found in the source of the method, of its model and of what these use: attributes and entries of the configuration,
-    and the parameters of classes that are built from the whole of it.
-    """
-    from openstl.datasets import load_data
-    from openstl.methods import method_maps
-
-    keys = {
-        node.args[0].value
-        for node in ast.walk(ast.parse(inspect.getsource(load_data)))  # kwargs.get("key", ...)
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", None) == "get"
-    }
-    seen, todo = set(), list(method_maps[method].__mro__)
-    while todo:
-        item = todo.pop()
-        if item in seen or not str(getattr(item, "__module__", "")).startswith("openstl."):
-            continue
-        seen.add(item)
-        names = vars(sys.modules[item.__module__])
-        tree = ast.parse(textwrap.dedent(inspect.getsource(item)))
-        for node in ast.walk(tree):
-            keys |= _keys_read(node, names)
-            used = names.get(node.id) if isinstance(node, ast.Name) else None
-            if inspect.isroutine(used) or inspect.isclass(used):
-                todo.append(used)
-    return keys | _UNREAD if "scheduled_sampling" in keys else keys
-
-
-def _keys_read(node: ast.AST, names: dict) -> set[str]:
-    match node:
-        case ast.Attribute(value=config, attr=key) if _is_config(config):  # configs.key, self.hparams.key
-            return {key} - set(dir(dict))
-        case ast.Subscript(value=config, slice=ast.Constant(value=key)) if _is_config(config):  # args["key"]
-            return {key}
-        case ast.Compare(left=ast.Constant(value=key), comparators=[config]) if _is_config(config):  # "key" in args
-            return {key}
-        case ast.Call(func=ast.Name(id=name), keywords=keywords) if inspect.isclass(names.get(name)):  # Model(**args)
-            if any(k.arg is None and _is_config(k.value) for k in keywords):
-                parameters = inspect.signature(names[name]).parameters.values()
-                return {p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD}
-    return set()
-
-
-def _is_config(node: ast.AST) -> bool:
-    return getattr(node, "id", getattr(node, "attr", None)) in _CONFIG_NAMES
+# Configuration keys of OpenSTL's methods (its commit of March 2024) beside those of the command line and the data.
+_SAMPLING = {"scheduled_sampling", "sampling_stop_iter", "sampling_start_value", "sampling_changing_rate"}
+_RECURRENT = {
+    *("num_hidden", "filter_size", "stride", "patch_size", "layer_norm"),
+    *("reverse_scheduled_sampling", "r_sampling_step_1", "r_sampling_step_2", "r_exp_alpha"),
+    *_SAMPLING,
+}
+_SWIN_LSTM = {"depths_downsample", "depths_upsample", "embed_dim", "num_heads", "patch_size", "window_size"}
+_SIMVP = {"hid_S", "hid_T", "N_S", "N_T", "mlp_ratio", "act_inplace", "spatio_kernel_enc", "spatio_kernel_dec"}
+METHOD_KEYS: dict[str, set[str]] = {
+    **dict.fromkeys(("convlstm", "e3dlstm", "mim", "predrnn", "predrnnpp"), _RECURRENT),
+    "predrnnv2": _RECURRENT | {"decouple_beta"},
+    "mau": _SAMPLING
+    | {"num_hidden", "filter_size", "stride", "patch_size", "layer_norm"}
+    | {"sr_size", "tau", "cell_mode", "model_mode"},
+    "phydnet": {"patch_size"},
+    "mmvp": {"hid_S", "hid_T", "downsample_setting", "shuffle_setting", "use_direct_predictor"}
+    | {"rrdb_encoder_num", "rrdb_decoder_num", "rrdb_enhance_num"},
+    "swinlstm_d": _SWIN_LSTM,
+    **dict.fromkeys(("swinlstm_b", "swinlstm"), _SWIN_LSTM | {"depths"}),
+    "wast": _SIMVP | {"block_list", "cutmode", "cutoff", "drop_path_rate", "encoder_dim", "loss_weight"},
+}
+LOADER_KEYS = {"noise_type", "use_prefetcher"}  # that its loaders read and no dataset's entry names

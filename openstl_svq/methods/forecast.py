@@ -127,7 +127,11 @@ def extended(method_class: type) -> type:
     """``method_class`` of either host with :class:`ForecastMethod` in front; itself if it has it already."""
     if issubclass(method_class, ForecastMethod):
         return method_class
-    return type(method_class.__name__, (ForecastMethod, method_class), {"__doc__": method_class.__doc__})
+    return type(
+        method_class.__name__,
+        (ForecastMethod, method_class),
+        {name: getattr(method_class, name) for name in ("__doc__", "__module__", "__qualname__")},
+    )
 
 
 def check_noise_ratio(ratio: float) -> float:

@@ -11,7 +11,6 @@ A sweep owns the folder ``res_dir/ex_name``; every run of it is a run folder the
 
 import ast
 import contextlib
-import inspect
 import itertools
 import json
 import math
@@ -27,14 +26,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import config as configuration
-from .. import registry
 from ..benchmarks.tables import Table
 from ..figures.curves import plot_comparison
 from ..files import replacing
 from ..host import load_config
+from ..methods import all_methods, get_method
 from ..metrics import find_metric, headline_metrics, list_metrics
-from ..models import SimVP_SVQ_Model
-from ..naming import choose
+from ..naming import accepted, choose
 from ..quantizers.memory import TooLargeForMemory
 from ..statistics import mean_interval
 
@@ -153,15 +151,18 @@ def plan(
 
 def _build_models(runs: Sequence[Run]):
     """Each model once: what cannot be built is better known now than when its run has its turn."""
-    accepted, built = inspect.signature(SimVP_SVQ_Model).parameters, set()
+    built = set()
     for run in runs:
-        settings = {key: value for key, value in run.config.items() if key in accepted}
-        key = json.dumps(settings, sort_keys=True)
-        if run.config["method"] not in registry.METHODS or key in built:
+        method = get_method(run.config["method"])
+        if not method.quantized:
+            continue
+        settings = accepted(method.model_cls, run.config)
+        key = json.dumps([method.model_cls.__qualname__, settings], sort_keys=True)
+        if key in built:
             continue
         built.add(key)
         try:
-            SimVP_SVQ_Model(**settings)
+            method.model_cls(**settings)
         except TooLargeForMemory:  # of this machine, today: a result of that run
             continue
         except ValueError as error:
@@ -184,11 +185,11 @@ def _pairs(cell: dict) -> list[str]:
 def _shown(settings: dict, config: dict) -> dict:
     """``settings`` with ``none`` for what has no effect in this cell."""
     axes = [axis for axis in settings if axis in ("quantizer", "quant_position") or _is_of_quantizer(axis)]
-    if config["method"] not in registry.METHODS:
+    if not get_method(config["method"]).quantized:
         if axes:
+            quantized = [name for name, method in all_methods().items() if method.quantized]
             raise ValueError(
-                f"axis {axes[0]} has no effect on the method {config['method']!r}; use one of "
-                f"{', '.join(registry.METHODS)}."
+                f"axis {axes[0]} has no effect on the method {config['method']!r}; use one of {', '.join(quantized)}."
             )
         return settings
     return settings | (dict.fromkeys(axes, "none") if config["quant_position"] == "none" else {})
@@ -220,7 +221,8 @@ def identity(config: dict) -> dict:
     # How many devices, not which: each takes a batch of its own.
     config = {**config, "devices": len(config.get("gpus") or [0])}
     ignored = set(_NOT_PART_OF_A_RUN)
-    if config.get("method") not in registry.METHODS:
+    method = all_methods().get(config.get("method"))
+    if method is None or not method.quantized:
         ignored |= _OF_THE_QUANTIZER | {"quant_position"}
     elif config.get("quant_position") == "none":
         ignored |= _OF_THE_QUANTIZER

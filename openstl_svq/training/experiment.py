@@ -16,7 +16,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from pytorch_lightning.utilities import rank_zero_only
 
-from .. import __version__, registry
+from .. import __version__
 from .. import config as configuration
 from .. import protocol as protocols
 from ..benchmarks.cost import count_parameters, model_cost
@@ -24,13 +24,14 @@ from ..benchmarks.timing import time_in_turn
 from ..figures.curves import plot_training
 from ..figures.forecast import plot_forecast
 from ..files import replacing
-from ..host import BaseExperiment, describe, example_input, load_data
+from ..host import describe, example_input, load_data
+from ..methods import get_method
 from ..metrics.report import format_table, write_metrics
 from . import checkpoint as checkpoints
 from .data_module import ForecastData
 
 
-class Experiment(BaseExperiment):
+class Experiment:
     """Trains and tests the method of a resolved configuration.
 
     Args:
@@ -55,17 +56,12 @@ class Experiment(BaseExperiment):
             args.res_dir, args.ex_name = str(run.parent), run.name
         else:
             args.ex_name = _claim_folder(Path(args.res_dir), args.ex_name, args.num_nodes)
-        registry.register()
-        registry.extend(args.method)
-        try:
-            super().__init__(args, dataloaders, args.strategy)
-        except AttributeError as error:  # OpenSTL's methods read their sizes from the configuration as attributes
-            unset = sorted(registry.config_keys(args.method) - set(vars(args)))
-            raise ValueError(
-                f"{args.method} cannot be built: {error}. Configuration keys that it may read and that "
-                f"are not set: {', '.join(unset)}. Give them in a file (-c) or with --cfg_options."
-            ) from error
-        self.save_dir = Path(self.save_dir)
+        self.args, self.config = args, vars(args)
+        self.save_dir = Path(args.res_dir, args.ex_name)
+        pl.seed_everything(args.seed, verbose=False)
+        self.data = ForecastData(*(dataloaders or load_data(**self.config)), self.config)
+        self.method = self._build_method()
+        self.trainer = self._build_trainer()
         self.method.hparams["trained_on"] = self.data.trained_on()  # into every checkpoint, for openstl_svq.predict
         self._weights_of: tuple[Path, int | None] | None = None  # the checkpoint in the method, and its epochs
         self._waited = 0  # epochs without an improvement before the resume
@@ -81,18 +77,33 @@ class Experiment(BaseExperiment):
                 default=0,
             )
 
+    def _build_method(self) -> pl.LightningModule:
+        method = get_method(self.args.method)
+        try:
+            return method.cls(
+                steps_per_epoch=len(self.data.train_loader),
+                test_mean=self.data.test_mean,
+                test_std=self.data.test_std,
+                save_dir=str(self.save_dir),
+                **self.config,
+            )
+        except AttributeError as error:  # OpenSTL's methods read their sizes from the configuration as attributes
+            unset = sorted((method.keys or set()) - self.config.keys())
+            if not unset:
+                raise
+            raise ValueError(
+                f"{method.name} cannot be built: {error}. Configuration keys that it may read and that "
+                f"are not set: {', '.join(unset)}. Give them in a file (-c) or with --cfg_options."
+            ) from error
+
     def _load_weights(self, path: Path) -> dict:
         state = checkpoints.load(path)
         checkpoints.load_weights(self.method, state, f"checkpoint {path}")
         self._weights_of = path, state["epoch"] + 1 if "epoch" in state else None
         return state
 
-    # the host's hooks
-
-    def _get_data(self, dataloaders=None):
-        return ForecastData(*(dataloaders or load_data(**self.config)), self.config)
-
-    def _load_callbacks(self, args, save_dir, ckpt_dir):
+    def _callbacks(self) -> list[Callback]:
+        args, ckpt_dir = self.args, self.save_dir / "checkpoints"
         best = ModelCheckpoint(
             dirpath=ckpt_dir,
             filename="best",
@@ -118,12 +129,12 @@ class Experiment(BaseExperiment):
             callbacks.append(LearningRateMonitor())
         if args.patience:
             callbacks.append(Patience(args.metric_for_bestckpt, patience=args.patience, mode="min", check_finite=False))
-        return callbacks, save_dir
+        return callbacks
 
-    def _init_trainer(self, args, callbacks, strategy):
+    def _build_trainer(self) -> pl.Trainer:
+        args = self.args
         accelerator, devices = _devices(args)
-        if args.dist and strategy == "auto":
-            strategy = "ddp"
+        strategy = "ddp" if args.dist and args.strategy == "auto" else args.strategy
         loggers = (
             []
             if args.test
@@ -139,7 +150,7 @@ class Experiment(BaseExperiment):
             strategy=strategy,
             precision=args.precision,
             max_epochs=args.epoch,
-            callbacks=callbacks,
+            callbacks=self._callbacks(),
             logger=loggers,
             plugins=[checkpoints.SafeCheckpointIO()],
             gradient_clip_val=args.clip_grad,
@@ -152,9 +163,9 @@ class Experiment(BaseExperiment):
             enable_model_summary=False,
         )
 
-    def display_method_info(self, args=None):
+    def describe(self) -> str:
         """What is about to run: host, data, protocol, size and cost of the model."""
-        args = args or self.args
+        args = self.args
         steps, *frame = args.in_shape
         sizes = [
             len(loader.dataset) for loader in (self.data.train_loader, self.data.valid_loader, self.data.test_loader)
@@ -227,7 +238,7 @@ class Experiment(BaseExperiment):
     def _introduce(self):
         """Says what is about to run, and keeps its configuration."""
         if self.trainer.is_global_zero and not self.args.no_display_method_info:  # counting the cost once is enough
-            _say(self.display_method_info())
+            _say(self.describe())
         self._write_config()
 
     @rank_zero_only

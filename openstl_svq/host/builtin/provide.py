@@ -1,19 +1,17 @@
 """The names that ``openstl_svq.host`` hands out when the built-in host runs."""
 
-import inspect
-
 import torch
 
 from ...data.registry import Entry, follow, load_data
-from .api import BaseExperiment
 from .core import get_optim_scheduler, metric
 from .methods import TAU, Base_method, SimVP, method_maps
 from .models import SimVP_Model
 from .utils import create_parser
 
 __all__ = [
+    "LOADER_KEYS",
+    "METHOD_KEYS",
     "TAU",
-    "BaseExperiment",
     "Base_method",
     "SimVP",
     "SimVP_Model",
@@ -22,19 +20,15 @@ __all__ = [
     "example_input",
     "get_optim_scheduler",
     "load_data",
-    "method_keys",
     "method_maps",
     "metric",
 ]
 
 dataset_parameters: dict[str, Entry] = follow({})
 
-
-def method_keys(method: str) -> set[str]:
-    """The configuration keys that the method named ``method`` reads beside the command line's."""
-    model_class = method_maps[method].model_class
-    keys = set(inspect.signature(model_class).parameters)
-    return keys | {"alpha"} if issubclass(method_maps[method], TAU) else keys
+# Nothing beside what the classes of the methods and the entries of the datasets say.
+METHOD_KEYS: dict[str, set[str]] = {}
+LOADER_KEYS: set[str] = set()
 
 
 def example_input(args, method) -> torch.Tensor:

@@ -1,15 +1,28 @@
-import pytorch_lightning as pl
-from torch import Tensor, nn
+from collections.abc import Collection, Mapping
+from typing import Any
 
-from ..core import get_optim_scheduler
+import pytorch_lightning as pl
+from torch import nn
+
+from ....naming import accepted
 
 
 class Base_method(pl.LightningModule):
-    """What every method shares: the model, the loss, the optimizer.
+    """What every method shares: a network and a loss, built from the whole configuration as keyword arguments.
 
-    Built from the whole configuration as keyword arguments, as in OpenSTL; a subclass says in ``_build_model`` which of
-    them make the model. Batches are ``(x, y)`` of shapes ``(B, T_in, C, H, W)`` and ``(B, T_out, C, H, W)``.
+    A subclass has ``forward(batch_x, batch_y)`` and ``training_step(batch, batch_idx)`` for batches ``(x, y)`` of shapes
+    ``(B, T_in, C, H, W)`` and ``(B, T_out, C, H, W)``; :class:`~openstl_svq.methods.ForecastMethod`, which goes in front,
+    validates, tests and has the optimizer.
+
+    Attributes:
+        model_class: the network; its constructor's parameters are configuration keys.
+        config_keys: the keys that the method reads beside them.
+        defaults: values of configuration keys where they differ from the command line's.
     """
+
+    model_class: type[nn.Module]
+    config_keys: Collection[str] = ()
+    defaults: Mapping[str, Any] = {}
 
     def __init__(self, **args):
         super().__init__()
@@ -18,25 +31,4 @@ class Base_method(pl.LightningModule):
         self.criterion = nn.MSELoss()
 
     def _build_model(self, **args) -> nn.Module:
-        raise NotImplementedError(f"{type(self).__name__} must build its model in _build_model")
-
-    def configure_optimizers(self):
-        optimizer, scheduler, by_epoch = get_optim_scheduler(
-            self.hparams, self.hparams.epoch, self.model, self.hparams.steps_per_epoch
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "epoch" if by_epoch else "step"},
-        }
-
-    def validation_step(self, batch, batch_idx) -> Tensor:
-        return self._evaluate(batch, "val_loss")
-
-    def test_step(self, batch, batch_idx) -> Tensor:
-        return self._evaluate(batch, "test_loss")
-
-    def _evaluate(self, batch, name: str) -> Tensor:
-        batch_x, batch_y = batch
-        loss = self.criterion(self(batch_x, batch_y), batch_y)
-        self.log(name, loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(batch_x))
-        return loss
+        return self.model_class(**accepted(self.model_class, args))

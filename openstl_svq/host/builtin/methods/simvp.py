@@ -1,5 +1,3 @@
-import inspect
-
 import torch
 from torch import Tensor
 
@@ -11,10 +9,6 @@ class SimVP(Base_method):
     """SimVP (Gao et al., 2022; Tan et al., 2022): all frames out in one pass, rolled out when more are asked for."""
 
     model_class = SimVP_Model
-
-    def _build_model(self, **args):
-        accepted = inspect.signature(self.model_class).parameters
-        return self.model_class(**{k: v for k, v in args.items() if k in accepted})
 
     def forward(self, batch_x: Tensor, batch_y: Tensor | None = None, **kwargs) -> Tensor:
         """``(B, pre_seq_length, C, H, W)`` -> ``(B, aft_seq_length, C, H, W)``.

@@ -1,20 +1,18 @@
-"""SimVP and TAU with a quantizer."""
-
-import inspect
+"""What a quantizer changes in a method of the SimVP family."""
 
 import torch
 from torch import Tensor
 
-from ..host import TAU, SimVP
 from ..models import SimVP_SVQ_Model
+from ..naming import accepted
 
 # Steps between two logs of usage, and tokens of a batch that enter one: enough for a trend, under 1 % of the steps'
 # cost (`tools/benchmark.py step`).
 USAGE_INTERVAL, USAGE_TOKENS = 100, 4096
 
 
-class _Quantized:
-    """What the quantizer changes in a method of the SimVP family: the model, and the auxiliary loss in training."""
+class Quantized:
+    """Goes in front of a method of the SimVP family: the network with a quantizer, its auxiliary loss in training."""
 
     model_class = SimVP_SVQ_Model
 
@@ -36,8 +34,7 @@ class _Quantized:
             self.model.quantizer.check_memory(frames * height * width // 4 ** (self.hparams.get("N_S", 4) // 2))
 
     def _build_model(self, **args):
-        accepted = inspect.signature(self.model_class).parameters
-        return self.model_class(**{k: v for k, v in args.items() if k in accepted})
+        return self.model_class(**accepted(self.model_class, args))
 
     def forward(self, batch_x: Tensor, batch_y: Tensor | None = None, **kwargs) -> Tensor:
         """``(B, pre_seq_length, C, H, W)`` -> ``(B, aft_seq_length, C, H, W)``."""
@@ -83,14 +80,3 @@ class _Quantized:
 
     def _prediction_loss(self, prediction: Tensor, batch_y: Tensor) -> Tensor:
         return self.criterion(prediction, batch_y)
-
-
-class SimVP_SVQ(_Quantized, SimVP):
-    """SimVP with a quantizer (the SVQ paper's SimVP+SVQ)."""
-
-
-class TAU_SVQ(_Quantized, TAU):
-    """TAU with a quantizer: SimVP_SVQ with TAU's loss on the frame differences."""
-
-    def _prediction_loss(self, prediction: Tensor, batch_y: Tensor) -> Tensor:
-        return self.criterion(prediction, batch_y) + self.hparams.alpha * self.diff_div_reg(prediction, batch_y)

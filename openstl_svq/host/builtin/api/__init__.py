@@ -1,3 +1,0 @@
-from .exp import BaseExperiment
-
-__all__ = ["BaseExperiment"]
