@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..host import load_config
-from ..methods.svq import USAGE_INTERVAL, USAGE_TOKENS
+from ..methods.quantized import USAGE_INTERVAL, USAGE_TOKENS
 from ..metrics.structural_similarity import ssim
 from ..models import SimVP_SVQ_Model
 from ..quantizers import build_quantizer
