@@ -71,9 +71,9 @@ class Registry(Generic[T]):
             if not thing.__module__.startswith(f"{self.package}."):
                 self._import_all()  # so that a name of this package is known to be taken
             owner = self._entries.get(name, (thing, ""))[0]
-            if _place(owner) != _place(thing) and not override:
+            if place(owner) != place(thing) and not override:
                 raise ValueError(
-                    f"the {self.what} name {name!r} is taken by {_place(owner)}; {_place(thing)} needs another, or "
+                    f"the {self.what} name {name!r} is taken by {place(owner)}; {place(thing)} needs another, or "
                     "override=True to replace it."
                 )
             self._entries[name] = thing, description
@@ -107,7 +107,7 @@ class Registry(Generic[T]):
                 raise
 
 
-def _place(thing) -> str:
+def place(thing) -> str:
     """Where a class or a function is defined: ``module.name (file)``."""
     file = getattr(sys.modules.get(thing.__module__), "__file__", None) or "no file"
     return f"{thing.__module__}.{thing.__qualname__} ({file})"

@@ -9,7 +9,7 @@ from pytorch_lightning import LightningModule
 from torch import nn
 
 from ..host import METHOD_KEYS, method_maps
-from ..registry import Registry
+from ..naming import choose, place
 from .forecast import extended
 
 
@@ -62,7 +62,7 @@ class Method:
         return named | set(self.config_keys)
 
 
-_METHODS: Registry[Method] = Registry("method")
+_METHODS: dict[str, Method] = {}
 
 
 def register_method(method: Method, *, override: bool = False) -> Method:
@@ -80,11 +80,16 @@ def register_method(method: Method, *, override: bool = False) -> Method:
     """
     if method.name != method.name.lower():
         raise ValueError(f"method {method.name!r}: --method is not case-sensitive; name it {method.name.lower()!r}.")
-    theirs = method_maps.get(method.name)
-    if theirs is not None and method.name not in _METHODS and not issubclass(method.cls, theirs) and not override:
-        raise ValueError(_taken(method.name, theirs))
-    _METHODS.add(method.name, method, method.cls, override=override)
-    method_maps[method.name] = method.cls
+    owner = method_maps.get(method.name, method.cls)
+    # The host's own class goes into a record here; a file that registers a method may be read more than once.
+    of_host = method.name not in _METHODS and owner in (method.cls, *method.cls.__bases__)
+    same = of_host or place(method.cls) == place(owner)
+    if not same and not override:
+        raise ValueError(
+            f"the method name {method.name!r} is taken by {place(owner)}; {place(method.cls)} needs another, or "
+            "override=True to replace it."
+        )
+    _METHODS[method.name], method_maps[method.name] = method, method.cls
     return method
 
 
@@ -103,7 +108,10 @@ def all_methods() -> dict[str, Method]:
         if name not in _METHODS:
             register_method(_of_host(name, cls))
         elif cls is not _METHODS[name].cls:
-            raise ValueError(_taken(name, cls))
+            raise ValueError(
+                f"the method name {name!r} is taken by {place(cls)} in the host's method_maps; take it out there, or "
+                "register it with register_method(..., override=True)."
+            )
     return dict(sorted(_METHODS.items()))
 
 
@@ -114,7 +122,7 @@ def get_method(name: str) -> Method:
         ValueError: there is none; the message lists those that exist.
     """
     all_methods()
-    return _METHODS.find(name.lower())
+    return _METHODS[choose("method", name.lower(), _METHODS)]
 
 
 def _of_host(name: str, cls: type) -> Method:
@@ -125,11 +133,4 @@ def _of_host(name: str, cls: type) -> Method:
         getattr(cls, "model_class", None),
         defaults=getattr(cls, "defaults", {}),
         config_keys=getattr(cls, "config_keys", METHOD_KEYS.get(name)),
-    )
-
-
-def _taken(name: str, owner: type) -> str:
-    return (
-        f"the method name {name!r} is taken by {owner.__module__}.{owner.__qualname__} in the host's method_maps. "
-        "Take it out there, choose another name, or replace it with register_method(..., override=True)."
     )
