@@ -30,6 +30,7 @@ FRAMES = {
     "weather/tcc_5_625": (12, 1),
     "weather/uv10_5_625": (12, 2),
     "weather/mv_4_s6_5_625": (4, 12),
+    "weather/hmv_4_s6_5_625": (4, 110),
     "taxibj": (4, 2),
     "human": (4, 3),
     "kth": (10, 1),

@@ -100,3 +100,12 @@ def test_table():
     assert len(set(map(len, table[:4]))) == 1
     assert table[4] == "skill of model: 0.250 against persistence, 0.625 against climatology (1 - mse / mse_reference)"
     assert len(format_table({"model": {"mae": 1.0}}).splitlines()) == 2
+
+
+def test_a_table_of_many_channels_shows_the_whole_and_says_where_the_rest_is():
+    names = [f"z_{level}" for level in range(40)]
+    scores = {"mse": 1.0, **{f"mse_{name}": float(k) for k, name in enumerate(names)}}
+    lines = format_table({"model": scores, "persistence": scores}).splitlines()
+    assert lines[0].split() == ["forecast", "mse"] and lines[-1] == "scores by channel: metrics.csv"
+    few = {name: scores[name] for name in ("mse", "mse_z_0")}
+    assert "mse_z_0" in format_table({"model": few}) and "metrics.csv" not in format_table({"model": few})

@@ -28,7 +28,37 @@ PIECE_DAYS = 5
 _LAYERS, _TRUNCATION, _TIME_STEP = 8, 21, 30.0
 _SURFACE_PRESSURE = 1000.0  # hPa, what jcm normalises surface pressure by
 
-# name -> (jcm's variable, factor to WeatherBench's unit)
+_RADIUS, _ROTATION, _GRAVITY, _KAPPA = 6.371e6, 7.292e-5, 9.81, 2 / 7  # m, 1/s, m/s2, gas constant over heat capacity
+
+
+def vorticity(u, v, latitudes):
+    """Relative vorticity ``(dv/dx - d(u cos lat)/dy / cos lat)``, 1/s, by central differences.
+
+    Args:
+        u, v: winds, m/s, ``(..., lat, lon)``, equally spaced longitudes around the globe.
+        latitudes: ``(lat,)``, ascending, degrees.
+    """
+    lat = np.radians(latitudes)
+    cosine = np.cos(lat)[:, None]
+    along = (np.roll(v, -1, axis=-1) - np.roll(v, 1, axis=-1)) / (4 * np.pi / v.shape[-1])
+    return (along - np.gradient(u * cosine, lat, axis=-2, edge_order=2)) / (_RADIUS * cosine)
+
+
+def potential_vorticity(temperature, u, v, sigma, surface_pressure, latitudes):
+    """``-g (f + vorticity) d(theta)/dp``, K m2 kg-1 s-1: without the horizontal gradients of theta, which are small.
+
+    Args:
+        temperature, u, v: K and m/s, ``(T, L, lat, lon)`` on ``sigma``, monotonic.
+        surface_pressure: ``(T, lat, lon)``, hPa.
+    """
+    pressure = 100 * surface_pressure[:, None]  # Pa
+    theta = temperature * (1e5 / (sigma[:, None, None] * pressure)) ** _KAPPA
+    slope = np.gradient(theta, sigma, axis=1) / pressure
+    spin = 2 * _ROTATION * np.sin(np.radians(latitudes))[:, None]
+    return -_GRAVITY * (spin + vorticity(u, v, latitudes)) * slope
+
+
+# name -> (jcm's variable, factor to WeatherBench's unit); pv and vo are derived
 _SOURCES = {
     "t2m": ("surface_flux.t0", 1.0),
     "u10": ("surface_flux.u0", 1.0),
@@ -38,7 +68,12 @@ _SOURCES = {
     "t": ("temperature", 1.0),
     "u": ("u_wind", 1.0),
     "v": ("v_wind", 1.0),
+    "z": ("geopotential", 1.0),
+    "q": ("specific_humidity", 1.0),
+    "tisr": ("shortwave_rad.fsol", 3600.0),  # the flux at the time, for an hour
+    "tp": ("surface_exchange.precipitation", 3.6),
 }
+_VARIABLES = {*_SOURCES, "pv", "vo"}
 _VECTORS = {"u10", "v10", "u", "v"}
 
 
@@ -60,10 +95,11 @@ def generate(
 
     Args:
         folder: the ``weather`` folder of a data root; ``.gcm`` inside it keeps the run's state.
-        variables: of t2m (K), u10, v10 (m/s), tcc (0-1), and on levels r (%), t (K), u, v (m/s).
+        variables: of t2m (K), u10, v10 (m/s), tcc (0-1), tisr (J m-2), tp (m), the last two by the hour; and on levels
+            r (%), t (K), u, v (m/s), z (m2 s-2), q (kg/kg), vo (1/s), pv (K m2 kg-1 s-1).
         months: length of the series, from January of ``start_year`` on.
         hours: interval between the fields.
-        levels: pressure levels (hPa) of r, t, u, v.
+        levels: pressure levels (hPa) of the variables that have levels.
         seed: of the perturbation of the initial state.
         spin_up_days: days before the first field, thrown away.
         precision: step of the stored 16-bit numbers, in the variable's unit (default: as fine as ``VARIABLES`` says).
@@ -78,9 +114,9 @@ def generate(
         ValueError: an unknown variable; an interval that does not divide a day; a folder that holds another run.
         FloatingPointError: the model's fields are not finite.
     """
-    unknown = sorted(set(variables) - set(_SOURCES))
+    unknown = sorted(set(variables) - _VARIABLES)
     if unknown or not variables:
-        raise ValueError(f"unknown variables {unknown}; the model gives {sorted(_SOURCES)}.")
+        raise ValueError(f"unknown variables {unknown}; the model gives {sorted(_VARIABLES)}.")
     if hours < 1 or 24 % hours:
         raise ValueError(f"the interval between fields must divide 24 hours, got {hours}.")
     if months < 1:
@@ -201,13 +237,22 @@ class _Run:
         fields = {"time": data["time"].values.astype("datetime64[s]").astype("datetime64[h]")}
         latitudes = data["lat"].values
         pressure = np.swapaxes(data["normalized_surface_pressure"].values, -1, -2) * _SURFACE_PRESSURE  # (T, lat, lon)
-        for name in self.settings["variables"]:
+
+        def given(name):  # (T, [L,] lat, lon)
             source, factor = _SOURCES[name]
-            values = factor * np.swapaxes(data[source].values, -1, -2)  # (T, [L,] lat, lon)
+            return factor * np.swapaxes(data[source].values, -1, -2)
+
+        for name in self.settings["variables"]:
+            if name == "vo":
+                values = vorticity(given("u"), given("v"), latitudes)
+            elif name == "pv":
+                sigma = data["level"].values
+                values = potential_vorticity(given("t"), given("u"), given("v"), sigma, pressure, latitudes)
+            else:
+                values = given(name)
             if not np.isfinite(values).all():
                 raise FloatingPointError(
-                    f"the model gave values of {source} that are not finite near "
-                    f"{fields['time'][0]}: take another --seed."
+                    f"the model gave values of {name} that are not finite near {fields['time'][0]}: take another --seed."
                 )
             if VARIABLES[name].levels:
                 values = to_pressure(values, data["level"].values, pressure, self.settings["levels"])

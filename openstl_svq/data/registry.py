@@ -63,6 +63,7 @@ class Dataset:
         differences: those of :data:`~openstl_svq.protocol.DIFFERENCES` that OpenSTL's loader of it has; none where
             OpenSTL has no such dataset.
         root: what lies where under ``data_root``, where that is not ``data_root`` itself.
+        in_openstl: whether the real OpenSTL's loaders can read it, and so do with its protocol.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Dataset:
     is_field: bool = False
     differences: frozenset[str] = frozenset()
     root: Callable[[Path], Path] = Path
+    in_openstl: bool = True
 
 
 _REGISTRY: dict[str, Dataset] = {}

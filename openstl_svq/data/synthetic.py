@@ -20,6 +20,12 @@ _CLIMATE = {
     "t": (260, -30, 8, 6, -np.inf, np.inf),
     "u": (10, 5, 3, 12, -np.inf, np.inf),
     "v": (0, 0, 1, 9, -np.inf, np.inf),
+    "z": (80_000, -4_000, 1_000, 1_500, -np.inf, np.inf),
+    "pv": (2e-6, 2e-6, 5e-7, 1e-6, -np.inf, np.inf),
+    "q": (6e-3, -4e-3, 1e-3, 2e-3, 0, np.inf),
+    "vo": (0, 0, 5e-6, 3e-5, -np.inf, np.inf),
+    "tisr": (1.5e6, -1.2e6, 6e5, 3e5, 0, np.inf),
+    "tp": (1e-4, 0, 2e-5, 4e-4, 0, np.inf),
 }
 
 
@@ -55,7 +61,7 @@ def weather(folder, variables, spans, *, hours=1, levels=(150, 500, 850, 1000), 
                 times,
                 values if on else values[:, 0],
                 attributes=attributes,
-                precision=10 * VARIABLES[name].packing[0],
+                precision=VARIABLES[name].packing and 10 * VARIABLES[name].packing[0],
                 **on,
             )
     return paths

@@ -197,10 +197,11 @@ def _weather_mv_apply():
         # Lightning collects the hyperparameters from the callers' frames, of those that have a `__class__`, and the
         # outermost wins: with one here, they keep the true `dataname`.
         __class__ = Base_method  # noqa: F841
-        multivariate = "weather" in args["dataname"] and args["data_name"] in variables
+        name = args.get("data_name")
+        multivariate = "weather" in args["dataname"] and "mv" in name  # as OpenSTL asks; weather_hmv's too
         original(self, **{**args, "dataname": "mv"} if multivariate else args)
         if multivariate:  # what the branch that is passed over would have set
-            self.spatial_norm, self.channel_names = True, list(variables[args["data_name"]])
+            self.spatial_norm, self.channel_names = True, list(variables[name]) if name in variables else None
 
     Base_method.__init__ = __init__
 

@@ -45,7 +45,7 @@ def load_data(
         "drop_last": drop_last,
     }
     dataset = dataset_or_default(dataname)
-    if dataname in list_datasets() and (protocol != OPENSTL or not dataset.differences):
+    if dataname in list_datasets() and (protocol != OPENSTL or not dataset.differences or not dataset.in_openstl):
         return own_load_data(
             dataname, data_root=data_root, protocol=protocol, val_fraction=val_fraction, **common, **config
         )

@@ -100,6 +100,9 @@ def skill(results: Mapping[str, Scores]) -> dict[str, dict[str, dict[str, float 
     return gains
 
 
+_MOST_COLUMNS = 30  # that can still be read
+
+
 def format_table(results: Mapping[str, Scores]) -> str:
     """The overall scores as aligned text, a row per forecast, and under them the skill.
 
@@ -110,6 +113,9 @@ def format_table(results: Mapping[str, Scores]) -> str:
     skill of model: 0.500 against persistence (1 - mse / mse_reference)
     """
     names = list(dict.fromkeys(name for scores in results.values() for name in scores if not name.endswith(_BY_LEAD)))
+    left_out = len(names) > _MOST_COLUMNS
+    if left_out:  # those of single channels
+        names = [name for name in names if "_" not in name]
     cells = [["forecast", *names]]
     cells += [
         [model, *(f"{scores[name]:.5g}" if name in scores else "-" for name in names)]
@@ -125,6 +131,8 @@ def format_table(results: Mapping[str, Scores]) -> str:
             parts = [f"{v[name]:.3f} against {reference}" for reference, v in by_reference.items() if name in v]
             if parts:
                 lines.append(f"skill of {model}: {', '.join(parts)} (1 - {name} / {name}_reference)")
+    if left_out:
+        lines.append("scores by channel: metrics.csv")
     return "\n".join(lines)
 
 

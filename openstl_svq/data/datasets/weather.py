@@ -17,7 +17,14 @@ from ..times import SPLITS, period, refuse_overlap, segments
 from ..windows import CropAndFlip, WindowDataset, unbroken
 
 # data_name -> variables, which become channels in this order
-GROUPS = {**{name: [name] for name in VARIABLES}, "uv10": ["u10", "v10"], "mv": ["r", "t", "u", "v"]}
+GROUPS = {
+    **{name: [name] for name in VARIABLES},
+    "uv10": ["u10", "v10"],
+    "mv": ["r", "t", "u", "v"],
+    # those on levels, then those without, as in the authors' released code
+    "hmv": ["z", "pv", "r", "q", "t", "u", "v", "vo", "u10", "v10", "t2m", "tisr", "tcc", "tp"],
+}
+_SCORED_ONE_BY_ONE = ("mv", "hmv")  # also a list of variables; OpenSTL takes uv10 as one
 
 
 def load_splits(
@@ -54,7 +61,7 @@ def load_splits(
         refuse_overlap(config)
         variables = [v.ascending() for v in variables]
     described = {
-        "data_name": list(names) if data_name == "mv" or not isinstance(data_name, str) else data_name,
+        "data_name": _scored(variables) if data_name in _SCORED_ONE_BY_ONE or names is data_name else data_name,
         "units": variables[0].units if len({v.units for v in variables}) == 1 else None,
         "channels": [channel for v in variables for channel in v.described()],
         "lat": variables[0].lat,
@@ -84,6 +91,13 @@ def load_splits(
             )
         )
     return [datasets[0], datasets[1], datasets[-1]]
+
+
+def _scored(variables: list[WeatherVariable]) -> list[str]:
+    """What gets scores of its own: the variables, or every channel where they have different numbers of levels."""
+    if len({v.channels for v in variables}) == 1:
+        return [v.name for v in variables]
+    return [name for v in variables for name in ([f"{v.name}_{p:g}" for p in v.pressures] or [v.name])]
 
 
 def _windows(variables, config, split, taken, dataname):
@@ -194,7 +208,7 @@ def make_synthetic(root: Path, *, entry: Entry, seed: int = 0, hours: int = 1, c
     protocol openstl takes them too."""
     begins, last = [int(entry[split][0][:4]) for split in SPLITS], int(entry["test_time"][1][:4])
     steps = entry["idx_out"][-1] - entry["idx_in"][0] + 2 if "idx_in" in entry else entry["total_length"] + 1
-    window = steps * max(hours, entry.get("step", 1)) // 24 + 2
+    window = steps * hours * entry.get("step", 1) // 24 + 2
     spans = {year: window if year in begins else 1 for year in range(begins[0], last + 1)}
     more = {"hours": hours, "levels": entry.get("level", [850, 1000]), "seed": seed, "command": command}
     return synthetic.weather(Path(root) / "weather", GROUPS[entry["data_name"]], spans, **more)
@@ -233,6 +247,7 @@ def register_weather(
     full_sizes: tuple[int, int] | None = None,
     makers: dict[str, Callable[..., list[Path]]] | None = None,
     root: Callable[[Path], Path] = Path,
+    in_openstl: bool = True,
 ) -> Dataset:
     """Registers a dataset in WeatherBench's layout, ``<data_root>/weather/<variable>/<variable>*.nc``."""
     if makers is None:  # on the grid that they give
@@ -249,28 +264,32 @@ def register_weather(
             is_field=True,
             differences=frozenset(DIFFERENCES),
             root=root,
+            in_openstl=in_openstl,
         )
     )
 
 
 METRICS = ["mse", "rmse", "mae"]
-_TIMES = {"val_time": ["2016", "2016"], "test_time": ["2017", "2018"]}
+TIMES = {"val_time": ["2016", "2016"], "test_time": ["2017", "2018"]}
 _NAMES = {"t2m": "temperature at 2 m", "r": "relative humidity", "uv10": "wind at 10 m", "tcc": "total cloud cover"}
 
 
 def _single(name: str, data_name: str, resolution: str, size: list[int]) -> None:
     """Hourly, 12 -> 12. Table 9 of the paper prints the sizes of daily sampling (2,167 and 706)."""
     shape = [12, len(GROUPS[data_name]), *size]
-    entry = make_entry(shape, 12, METRICS, data_name=data_name, train_time=["2010", "2015"], **_TIMES)
+    entry = make_entry(shape, 12, METRICS, data_name=data_name, train_time=["2010", "2015"], **TIMES)
     description = f"WeatherBench: {_NAMES[data_name]}, {size[0]} x {size[1]}, hourly"
     register_weather(name, description, entry, resolution=resolution, full_sizes=(52_559, 17_495))
 
 
+def six_hourly(steps: int) -> Entry:
+    """``step`` (every so many hours), ``idx_in`` and ``idx_out`` (steps before and after the anchor), as OpenSTL has them:
+    its lists apply the factor 6 a second time. The protocol ``strict`` does not read them."""
+    return {"step": 6, "idx_in": [-17, -11, -5, 0], "idx_out": [6 * i + 1 for i in range(steps)]}
+
+
 def _multi(steps: int, full_sizes: tuple[int, int]) -> None:
-    """``idx_in``, ``idx_out`` (steps before and after the anchor) and ``step`` (every so many hours) are OpenSTL's. Its
-    index lists apply the factor 6 a second time; the protocol ``strict`` does not read them."""
-    indices = {"idx_in": [-17, -11, -5, 0], "idx_out": [6 * i + 1 for i in range(steps)]}
-    more = {"train_time": ["1979", "2015"], **_TIMES, **indices, "step": 6, "level": [150, 500, 850]}
+    more = {"train_time": ["1979", "2015"], **TIMES, **six_hourly(steps), "level": [150, 500, 850]}
     entry = make_entry([4, 12, 32, 64], steps, METRICS, data_name="mv", **more)
     description = f"WeatherBench: humidity, temperature and wind on 3 levels, 32 x 64, 4 -> {steps} every 6 h"
     register_weather(f"weather_mv_4_{steps}_s6_5_625", description, entry, full_sizes=full_sizes)

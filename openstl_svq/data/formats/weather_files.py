@@ -160,7 +160,11 @@ def _levels(available, wanted, name, path):
         return list(range(len(available) - wanted, len(available)))
     missing = [p for p in wanted if p not in available]
     if missing:
-        raise ValueError(f"{name}: level {missing} not in {path}, which has {available}.")
+        nearest = [min(available, key=lambda p: abs(p - q)) for q in missing]
+        raise ValueError(
+            f"{name}: level {missing} not in {path}, which has {available}; the nearest {'are' if missing[1:] else 'is'} "
+            f"{nearest}. Set level to what is there, and in_shape to as many channels."
+        )
     return [available.index(p) for p in wanted]
 
 
