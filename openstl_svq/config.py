@@ -15,7 +15,7 @@ from . import protocol as protocols
 from .host import LOADER_KEYS, dataset_parameters, load_config
 from .host import create_parser as host_parser
 from .methods import LOSSES, Method, all_methods, get_method
-from .methods.quantized import USAGE_INTERVAL
+from .methods.quantized import USAGE_INTERVAL, WIDTH
 from .models.simvp_svq import QUANT_POSITIONS
 from .naming import choose, nearest
 
@@ -70,6 +70,21 @@ def create_parser() -> argparse.ArgumentParser:
         default=None,
         help=f"{', '.join(LOSSES)} (default: the method's: mae for {', '.join(_quantized())}, also with quant_position "
         "none; else mse)",
+    )
+    group.add_argument(
+        "--quantizer_lr",
+        default=1.0,
+        metavar="FACTOR",
+        type=lambda text: text if text == WIDTH else float(text),
+        help="factor of the learning rate of SVQ's W2, b2 and codebook, or width: the one with which their product "
+        "moves as a layer of its shape does, whatever the codebook's size",
+    )
+    group.add_argument(
+        "--fold_clip",
+        default=None,
+        type=float,
+        metavar="SHARE",
+        help="a step changes SVQ's product W2^T M by at most this share of its norm (default: no limit)",
     )
     group.add_argument("--noise_ratio", default=0.0, type=float, help="share of the training input that is disturbed")
     group.add_argument(
@@ -211,8 +226,13 @@ def _forget_dataset(saved: dict, dataname: str | None):
 
 def _refuse_without_effect(typed: dict, config: dict, method: Method):
     if not method.quantized:
-        for key in ("quantizer", "quant_position"):
-            if key in typed and typed[key] != "none":
+        for key, without in (
+            ("quantizer", "none"),
+            ("quant_position", "none"),
+            ("quantizer_lr", 1),
+            ("fold_clip", None),
+        ):
+            if key in typed and typed[key] != without:
                 raise ValueError(
                     f"{key} has no effect on the method {method.name!r}; use one of {', '.join(_quantized())}."
                 )
@@ -310,6 +330,14 @@ def _checked(config: dict) -> dict:
                 continue
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not test(value):
                 raise ValueError(f"{key} must be a number {allowed}, got {value!r}.")
+    for key, free, what in (
+        ("quantizer_lr", WIDTH, f", or {WIDTH!r}"),
+        ("fold_clip", None, "; leave it out for no limit"),
+    ):
+        value = config[key]
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if value != free and not (number and 0 < value < float("inf")):
+            raise ValueError(f"{key} must be a finite number above 0{what}; got {value!r}.")
     for key in (
         "batch_size",
         "val_batch_size",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ..host import get_optim_scheduler
 from ..metrics import ForecastMetrics, persistence
 from ..naming import choose
+from .rates import scale_rate
 
 LOSSES = {"mae": nn.L1Loss, "mse": nn.MSELoss, "huber": nn.SmoothL1Loss}
 
@@ -39,6 +40,8 @@ class ForecastMethod:
             **{**self.hparams, "gpus": [0]}
         )  # OpenSTL divides by the GPUs; `steps` is divided already
         optimizer, scheduler, by_epoch = get_optim_scheduler(config, self.hparams.epoch, self.model, steps)
+        for parameters, factor in getattr(self, "rate_factors", list)():
+            scale_rate(optimizer, scheduler, parameters, factor)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "epoch" if by_epoch else "step"},

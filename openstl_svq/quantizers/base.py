@@ -69,6 +69,10 @@ class Quantizer(nn.Module):
         """`forward` after the check of `z`."""
         raise NotImplementedError(f"{type(self).__name__} does not implement quantize")
 
+    def codebook_parameters(self) -> list[nn.Parameter]:
+        """The trained parameters whose learning rate ``quantizer_lr`` multiplies; none where there are no such."""
+        return []
+
     def processes_started(self) -> None:
         """To be called before training, once `torch.distributed` knows its processes: what must follow all of them
         (codebooks that are moving averages) can prepare here, before optimizers and wrappers take the parameters."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from ..naming import choose as check_choice
 from ..naming import unknown
 
-__all__ = ["check_bool", "check_choice", "check_number", "check_positive", "check_settings"]
+__all__ = ["check_above_0", "check_bool", "check_choice", "check_number", "check_positive", "check_settings"]
 
 
 def check_settings(owner: str, given: Iterable[str], allowed: Iterable[str]) -> None:
@@ -40,4 +40,11 @@ def check_number(what: str, given, low: float = 0.0) -> float:
     """A real number of at least `low`."""
     if isinstance(given, bool) or not isinstance(given, (int, float)) or not low <= given < float("inf"):
         raise ValueError(f"{what} must be a number of at least {low:g}, got {given!r}")
+    return float(given)
+
+
+def check_above_0(what: str, given) -> float:
+    """A finite number above 0."""
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 < given < float("inf"):
+        raise ValueError(f"{what} must be a number above 0, got {given!r}")
     return float(given)

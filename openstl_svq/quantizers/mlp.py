@@ -14,10 +14,20 @@ class MLP(FusedSVQ):
 
     Args:
         dim: C', channels of the latent.
-        codebook_size, hidden_dim, init: of the SVQ whose fold is the initialisation.
+        codebook_size, hidden_dim, init, init_scale: of the SVQ whose fold is the initialisation.
+        norm, residual: of the output, as SVQ's.
     """
 
     def __init__(
-        self, dim: int, codebook_size: int = 10_000, hidden_dim: int | None = 128, init: str = "kaiming_uniform"
+        self,
+        dim: int,
+        codebook_size: int = 10_000,
+        hidden_dim: int | None = 128,
+        init: str = "kaiming_uniform",
+        norm: str | None = None,
+        residual: bool = False,
+        init_scale: float | str = 1.0,
     ):
-        super().__init__(SVQ(dim, codebook_size, hidden_dim, init=init))
+        super().__init__(
+            SVQ(dim, codebook_size, hidden_dim, init=init, norm=norm, residual=residual, init_scale=init_scale)
+        )

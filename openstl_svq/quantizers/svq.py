@@ -10,8 +10,9 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from .base import Quantizer, QuantizerOutput, at_least_float32, from_tokens, full_precision, to_tokens, zero_loss
-from .checks import check_bool, check_choice, check_positive
+from .checks import check_above_0, check_bool, check_choice, check_positive
 from .memory import default_device, require_memory
+from .options import OutputForm
 from .registry import register_quantizer
 from .usage import weight_usage
 
@@ -22,6 +23,14 @@ CODEBOOK_INITS = {
     "trunc_normal": nn.init.trunc_normal_,
     "orthogonal": nn.init.orthogonal_,
     "normal": nn.init.normal_,
+}
+# The standard deviation of its entries, from N and C'. Not measured: a resumed run holds trained entries.
+_DEVIATIONS = {
+    "kaiming_uniform": lambda codes, dim: math.sqrt(2 / dim),
+    "sparse": lambda codes, dim: 0.01 * math.sqrt(0.1),
+    "trunc_normal": lambda codes, dim: 0.8796,  # of a normal distribution cut at 2
+    "orthogonal": lambda codes, dim: 1 / math.sqrt(max(codes, dim)),
+    "normal": lambda codes, dim: 1.0,
 }
 FORMS = ("folded", "reference")
 _LEAST_SPARSE = 10  # codes; with fewer, nine tenths rounded up are all of them
@@ -72,6 +81,8 @@ class SVQ(Quantizer):
         init: of the codebook, a key of ``CODEBOOK_INITS``.
         output_relu: the post-ReLU variant of Table 6.
         form: "folded" or "reference". State dicts are the same.
+        norm, residual: of the output, see `OutputForm`; the paper has neither.
+        init_scale: factor of the codebook's initial values, a number above 0 or "1/N".
 
     Attributes:
         hidden_dim: the effective width, ``min(hidden_dim, codebook_size)``.
@@ -101,6 +112,9 @@ class SVQ(Quantizer):
         init: str = "kaiming_uniform",
         output_relu: bool = False,
         form: str = "folded",
+        norm: str | None = None,
+        residual: bool = False,
+        init_scale: float | str = 1.0,
     ):
         super().__init__(dim)
         self.codebook_size = check_positive("codebook_size", codebook_size)
@@ -124,6 +138,11 @@ class SVQ(Quantizer):
         self.proj_out = nn.Linear(features, self.codebook_size)
         self.codebook = nn.Parameter(torch.empty(self.codebook_size, self.dim))
         CODEBOOK_INITS[init](self.codebook)
+        self.init_scale = 1 / self.codebook_size if init_scale == "1/N" else check_above_0("init_scale", init_scale)
+        if self.init_scale != 1:
+            with torch.no_grad():
+                self.codebook.mul_(self.init_scale)
+        self.output = OutputForm(self.dim, norm, residual)
 
         self.codebook.requires_grad_(check_bool("learn_codebook", learn_codebook))
         for layer in (self.proj_in, self.proj_out):
@@ -152,7 +171,7 @@ class SVQ(Quantizer):
             fold, offset = self.fold()
             quantized = F.linear(hidden, fold.to(hidden.dtype), offset.to(hidden.dtype))
         return QuantizerOutput(
-            from_tokens(quantized, z),
+            self.output(from_tokens(quantized, z), z),
             zero_loss(z),
             weights=None
             if weights is None or not return_codes
@@ -187,6 +206,66 @@ class SVQ(Quantizer):
             fold = codebook.t() @ self.proj_out.weight.to(dtype)
             offset = self.proj_out.bias.to(dtype)[None] @ codebook  # a matrix: FLOP counters know no vectors
             return fold, offset[0]
+
+    def codebook_parameters(self) -> list[nn.Parameter]:
+        return [p for p in (*self.proj_out.parameters(), self.codebook) if p.requires_grad]
+
+    def width_factor(self, adaptive: bool) -> float:
+        r"""The factor of their rate with which the fold moves as a layer of its shape, trained directly, does.
+
+        With an adaptive optimizer every entry moves by about the learning rate lr. A layer (C', d) then moves by lr per
+        entry; the fold, as W2 moves by lr sign(M G) and M by lr sign(W2 G^T) for a gradient G of it, by
+
+        .. math:: lr N \sqrt{2 / \pi} (\sigma_M / \sqrt{C'} + \sigma_W / \sqrt{d})
+
+        per entry, :math:`\sigma_M` and :math:`\sigma_W = 1 / \sqrt{3 d}` being the standard deviations at the start. By
+        gradient descent a layer moves by lr G and the fold by :math:`lr N (\sigma_M^2 + \sigma_W^2) G`. Of W2 and M,
+        one that is frozen has no part in it: W2 moves the fold along M, and M along W2.
+
+        Args:
+            adaptive: as Adam and its kin; else gradient descent, with or without momentum.
+
+        Raises:
+            ValueError: with ``output_relu``, where there is no fold, or with neither W2 nor M learned.
+        """
+        self.check_fold("quantizer_lr='width'")
+        features = self.proj_out.in_features
+        sigma_m = self.init_scale * _DEVIATIONS[self.init](self.codebook_size, self.dim)
+        sigma_w = 1 / math.sqrt(3 * features)
+        moved_by_w, moved_by_m = self.proj_out.weight.requires_grad, self.codebook.requires_grad
+        if not (moved_by_w or moved_by_m):
+            raise ValueError("quantizer_lr='width' needs a learned codebook or projection; both are frozen")
+        if adaptive:
+            rate = moved_by_w * sigma_m / math.sqrt(self.dim) + moved_by_m * sigma_w / math.sqrt(features)
+            rate *= math.sqrt(2 / math.pi)
+        else:
+            rate = moved_by_w * sigma_m**2 + moved_by_m * sigma_w**2
+        return 1 / (self.codebook_size * rate)
+
+    def codebook_state(self) -> list[Tensor]:
+        """Copies of W2, b2 and M, for `limit_step`."""
+        return [p.detach().clone() for p in (*self.proj_out.parameters(), self.codebook)]
+
+    @torch.no_grad()
+    def limit_step(self, before: list[Tensor], limit: float) -> None:
+        r"""Shortens a step of W2, b2 and M such that the fold changes by at most `limit` times its norm before.
+
+        Steps from `before`, copies of W2, b2 and M, are scaled by the t <= 1 with
+        :math:`t (|dW_2^T M + W_2^T dM| + |dW_2^T dM|) \le limit |W_2^T M|` (Frobenius norms).
+        """
+        parameters = [*self.proj_out.parameters(), self.codebook]
+        weight, _, codebook = before
+        step_weight, _, step_codebook = steps = [p - old for p, old in zip(parameters, before)]
+        linear = (step_weight.t() @ codebook + weight.t() @ step_codebook).norm()
+        moved = linear + (step_weight.t() @ step_codebook).norm()
+        share = (limit * (weight.t() @ codebook).norm() / moved).clamp(max=1).nan_to_num(1)  # 0 / 0: nothing moved
+        for parameter, old, step in zip(parameters, before, steps):
+            parameter.copy_(torch.where(share < 1, old + share * step, parameter))
+
+    def check_fold(self, what: str) -> None:
+        """Raises ValueError where nothing folds, naming the option `what` that needs it."""
+        if self.output_relu:
+            raise ValueError(f"{what} needs a fold, and an SVQ with output_relu=True has none; leave one of them out")
 
     def fuse(self) -> "FusedSVQ":
         """The same function without the codebook, C' -> d -> C', for inference and export.
@@ -326,9 +405,16 @@ class FusedSVQ(Quantizer):
         self.proj_out = nn.utils.skip_init(nn.Linear, *weight.t().shape)  # no random draws
         self.proj_out.weight = nn.Parameter(weight.to(dtype))
         self.proj_out.bias = nn.Parameter(bias.to(dtype))
+        self.output = copy.deepcopy(svq.output)
+
+    def fold(self) -> tuple[Tensor, Tensor]:
+        """Its own output layer, (C', d) and (C')."""
+        return self.proj_out.weight, self.proj_out.bias
 
     def quantize(self, z: Tensor, *, return_codes: bool, return_usage: bool) -> QuantizerOutput:
         """There are no codes: `weights` and `indices` stay None, `usage` is empty."""
         tokens = to_tokens(z)
         hidden = tokens if self.proj_in is None else self.proj_in(tokens).relu_()
-        return QuantizerOutput(from_tokens(self.proj_out(hidden), z), zero_loss(z), usage={} if return_usage else None)
+        return QuantizerOutput(
+            self.output(from_tokens(self.proj_out(hidden), z), z), zero_loss(z), usage={} if return_usage else None
+        )

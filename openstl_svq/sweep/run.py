@@ -57,7 +57,7 @@ _NOT_PART_OF_A_RUN = {
     "gpus",
     "val_batch_size",
 }
-_OF_THE_QUANTIZER = {"quantizer", "quantizer_kwargs", "usage_interval"}
+_OF_THE_QUANTIZER = {"quantizer", "quantizer_kwargs", "quantizer_lr", "fold_clip", "usage_interval"}
 _SHORT_KEYS = {"codebook_size": "quantizer_kwargs.codebook_size"}
 _REFUSED = {
     "--resume": "a sweep resumes its runs by itself",
