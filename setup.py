@@ -59,6 +59,7 @@ setup(
     ],
     extras_require={
         "test": test,
+        "figures": ["scikit-learn>=1.3"],
         "lint": lint,
         "docs": ["sphinx>=7", "myst-parser>=3", "furo"],
         "video": video,

@@ -1,1 +1,5 @@
-"""One figure, one file: functions from arrays to a matplotlib figure."""
+"""One figure, one file: a function from arrays to a matplotlib figure, and its name for ``tools/analyse.py``."""
+
+from .registry import draw_figures, list_figures, register_figure
+
+__all__ = ["draw_figures", "list_figures", "register_figure"]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .forecast import SMALL, TEXT, save
+from .style import SMALL, TEXT, save
 
 Curve = tuple[Sequence[float], Sequence[float]]  # x, y
 

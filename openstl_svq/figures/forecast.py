@@ -10,11 +10,10 @@ import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from ..files import replacing
+from .style import SMALL, TEXT, painter, save
 
 _PANEL = 1.9  # inches, the longer side of a frame
 _TALLEST = 20  # inches of all rows
-SMALL, TEXT = 7.5, 9
 _OUTLIERS = 99.8  # percentile of the error at which its colours saturate
 _CHANNELS = 4  # of more, the frames would be too small to read
 _ROWS = ("input", "truth", "prediction", "error\n(pred. \N{MINUS SIGN} truth)")
@@ -73,7 +72,7 @@ def plot_forecast(
     )
     units = [units] * count if units is None or isinstance(units, str) else list(units)
     units = [_unit(unit) for unit in _labels("units", [unit or "" for unit in units], count, [], "channels")]
-    draw, aspect = _painter(lat, lon, height, width)
+    draw, aspect = painter(lat, lon, height, width)
     on_map = lat is not None
     colour = (
         channels is None
@@ -202,29 +201,6 @@ def _labels(name: str, given: Sequence[str] | None, count: int, default: list[st
     return default if given is None else [str(label) for label in given]
 
 
-def _painter(lat, lon, height: int, width: int):
-    """A function that draws a frame on an axis, as a map where there are coordinates; and its height over its width."""
-    if (lat is None) != (lon is None):
-        raise ValueError("a map needs both lat and lon.")
-    if lat is None:
-        return lambda axis, frame, style: axis.imshow(frame, **style, interpolation="nearest"), height / width
-    lat, lon = np.asarray(lat, dtype=np.float64), np.asarray(lon, dtype=np.float64)
-    if lat.shape != (height,) or lon.shape != (width,):
-        raise ValueError(f"lat {lat.shape} and lon {lon.shape} do not fit frames of {height} x {width}.")
-    lon = np.unwrap(lon, period=360)  # a window across the meridian where the numbers jump
-    lon -= 360 * (lon.max() > 360)
-
-    def draw(axis, frame, style):
-        mesh = axis.pcolormesh(lon, lat, frame, **style, shading="nearest")
-        axis.set_aspect("equal")
-        axis.locator_params(nbins=4)
-        axis.xaxis.set_major_formatter("{x:g}°")
-        axis.yaxis.set_major_formatter("{x:g}°")
-        return mesh
-
-    return draw, np.ptp(lat) / np.ptp(lon) if height > 1 and width > 1 else height / width
-
-
 def _range(what: str, values: np.ndarray) -> Normalize:
     finite = values[np.isfinite(values)]
     if not finite.size:
@@ -236,10 +212,3 @@ def _extend(values: np.ndarray, norm: Normalize) -> str:
     """Which ends of a colour bar are passed by the values."""
     below, above = bool(np.nanmin(values) < norm.vmin), bool(np.nanmax(values) > norm.vmax)
     return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[below, above]
-
-
-def save(figure: Figure, path: str | os.PathLike) -> Path:
-    """Writes ``figure`` as PNG, complete or not at all."""
-    with replacing(path) as partial:
-        figure.savefig(partial, format="png", bbox_inches="tight", pad_inches=0.05)
-    return Path(path)

@@ -1,0 +1,87 @@
+"""The figures of ``tools/analyse.py``, by name: each takes trained runs and gives one matplotlib figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..naming import Registry
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from .trained_run import TrainedRun
+
+Draw = Callable[[Sequence["TrainedRun"]], "Figure"]
+
+_FIGURES: Registry[Draw] = Registry("figure", __package__)
+_COMPARE: set[str] = set()
+_WITHOUT_RUN: set[str] = set()
+
+
+def register_figure(
+    name: str, description: str, *, several: bool = False, needs_run: bool = True, override: bool = False
+):
+    """Decorator that makes a function from trained runs to a matplotlib figure a figure of ``tools/analyse.py``.
+
+    Args:
+        description: one line for :func:`list_figures`.
+        several: the figure compares runs; else each run gets one of its own.
+        needs_run: without a run there is nothing to draw.
+        override: take the place of a figure of the same name on purpose.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+
+    def register(draw: Draw) -> Draw:
+        _FIGURES.register(name, description, override=override)(draw)
+        (_COMPARE.add if several else _COMPARE.discard)(name)
+        (_WITHOUT_RUN.discard if needs_run else _WITHOUT_RUN.add)(name)
+        return draw
+
+    return register
+
+
+def list_figures() -> dict[str, str]:
+    """Name -> one-line description of every figure, sorted by name."""
+    return _FIGURES.descriptions()
+
+
+def draw_figures(
+    runs: Sequence[TrainedRun], names: Sequence[str] | None, out: Path, say: Callable[[str], None] = print
+) -> list[Path]:
+    """Writes figures of ``runs`` to ``out`` as ``NAME.png``, or ``NAME_RUN.png`` where each run has its own.
+
+    Args:
+        names: of :func:`list_figures`; by default all that apply to these runs: one that does not is said, and left out.
+
+    Returns:
+        The files' paths.
+
+    Raises:
+        ValueError: an unknown name, or one that was asked for and does not apply.
+    """
+    from .style import save
+
+    known = list_figures()
+    if not runs:
+        names = [name for name in names or known if name in _WITHOUT_RUN or names]
+    written = []
+    for name in names or known:
+        draw = _FIGURES[name]
+        if not runs and name not in _WITHOUT_RUN:
+            raise ValueError(f"the figure {name!r} needs a trained run: give its folder.")
+        for group in [list(runs)] if name in _COMPARE else [[run] for run in runs]:
+            label = name if len(group) == len(runs) else f"{name}_{group[0].name}"
+            try:
+                figure = draw(group)
+            except ValueError as error:
+                if names:
+                    raise
+                say(f"{label}: left out: {error}")
+                continue
+            out.mkdir(parents=True, exist_ok=True)
+            written.append(save(figure, out / f"{label}.png"))
+    return written

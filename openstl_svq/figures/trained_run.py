@@ -1,0 +1,201 @@
+"""The arrays of a trained run that figures are drawn from, each computed once, when it is asked for."""
+
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import load
+from ..host import load_data
+from ..quantizers import QuantizerOutput
+from ..training.checkpoint import locate, run_folder
+
+_BATCH = 16
+_TOKENS = 4096  # of which regression weights and codes are looked at: tokens x codes numbers
+
+
+class TrainedRun:
+    """A trained model and some windows of its test set, evenly spread.
+
+    Args:
+        place: a run folder or a checkpoint.
+        data_root: where the data lie, if not where they lay in training.
+        samples: at most so many windows.
+
+    Raises:
+        FileNotFoundError, ValueError: no such run, or its data are not there.
+    """
+
+    def __init__(self, place, *, data_root=None, samples: int = 64):
+        if samples < 1:
+            raise ValueError(f"samples must be 1 or more, got {samples}.")
+        self.model = load(place)
+        config = dict(self.model.hparams) | {"num_workers": 0}
+        if data_root is not None:
+            config["data_root"] = str(data_root)
+        self.config = config
+        self.folder = run_folder(locate(place))
+        self.name = self.folder.resolve().name
+        self.dataset = load_data(**config)[2].dataset
+        self.samples = np.unique(np.linspace(0, len(self.dataset) - 1, samples).round().astype(int))
+
+    @property
+    def quantizer(self) -> torch.nn.Module:
+        """The run's quantizer.
+
+        Raises:
+            ValueError: it has none.
+        """
+        found = getattr(self.model.model, "quantizer", None)
+        if found is None:
+            raise ValueError(
+                f"{self.name} has no quantizer (method {self.config['method']}): there is no codebook to draw."
+            )
+        return found
+
+    @cached_property
+    def codebook(self) -> np.ndarray:
+        """``(N, C')``."""
+        codebook = getattr(self.quantizer, "codebook", None)
+        if codebook is None:
+            raise ValueError(f"the quantizer {self.config['quantizer']!r} of {self.name} has no codebook of vectors.")
+        return codebook.detach().float().numpy()
+
+    @cached_property
+    def _pass(self) -> dict[str, np.ndarray]:
+        """One pass over the windows: frames in the data's unit, and the latent before and after the quantizer."""
+        found: dict[str, list[Tensor]] = {}
+        latents: list[tuple[Tensor, Tensor]] = []
+
+        def note(module, inputs: tuple[Tensor, ...], output: QuantizerOutput) -> None:
+            latents.append((inputs[0].detach(), output.quantized.detach()))
+
+        quantizer = getattr(self.model.model, "quantizer", None)
+        handle = quantizer.register_forward_hook(note) if quantizer is not None else None
+        try:
+            for begin in range(0, len(self.samples), _BATCH):
+                windows = [self.dataset[int(i)] for i in self.samples[begin : begin + _BATCH]]
+                x, y = (torch.stack([torch.as_tensor(w[k]) for w in windows]) for k in (0, 1))
+                latents.clear()
+                with torch.no_grad():
+                    prediction = self.model(x.to(next(self.model.parameters())), y).float()
+                for name, value in (("inputs", x), ("truth", y), ("prediction", prediction)):
+                    found.setdefault(name, []).append(value * self._std + self._mean)
+                if latents:  # of a roll-out the first pass: later ones are fed forecasts
+                    for name, value in zip(("before", "after"), latents[0]):
+                        found.setdefault(name, []).append(value)
+        finally:
+            if handle is not None:
+                handle.remove()
+        return {name: torch.cat(values).numpy() for name, values in found.items()}
+
+    @property
+    def _mean(self) -> Tensor:
+        return torch.as_tensor(np.asarray(self.model.hparams.test_mean, dtype=np.float32))
+
+    @property
+    def _std(self) -> Tensor:
+        return torch.as_tensor(np.asarray(self.model.hparams.test_std, dtype=np.float32))
+
+    @property
+    def forecasts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Inputs ``(n, T_in, C, H, W)``, truth and prediction ``(n, T_out, C, H, W)``, in the data's unit."""
+        return self._pass["inputs"], self._pass["truth"], self._pass["prediction"]
+
+    @property
+    def latents(self) -> tuple[np.ndarray, np.ndarray]:
+        """Before and after the quantizer: ``(n * T_in, C', H', W')``."""
+        self.quantizer  # noqa: B018  (its error is clearer than a missing key)
+        return self._pass["before"], self._pass["after"]
+
+    @cached_property
+    def tokens(self) -> Tensor:
+        """Evenly spread tokens of the latent before the quantizer, as ``(1, C', 1, tokens)``."""
+        before = torch.from_numpy(self.latents[0]).movedim(1, -1).flatten(0, -2)  # (T, C')
+        chosen = torch.linspace(0, len(before) - 1, min(_TOKENS, len(before))).round().long()
+        return before[chosen].T[None, :, None]  # (1, C', 1, t)
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """SVQ's regression weights of :attr:`tokens`: ``(t, N)``."""
+        if not hasattr(self.quantizer, "regression_weights"):
+            raise ValueError(f"the quantizer {self.config['quantizer']!r} of {self.name} has no regression weights.")
+        with torch.no_grad():
+            return torch.cat(list(self.quantizer.regression_weights(self.tokens))).float().numpy()
+
+    def active_codes(self, count: int = 8, theta: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
+        """The ``count`` codes whose activity varies most over the map, and how often each is active at each place.
+
+        A code is active where its standardised weight exceeds ``theta`` in size (Appendix A.4 of the paper).
+
+        Returns:
+            Shares of the frames ``(count, H', W')``, numbers of the codes ``(count,)``.
+        """
+        mean, std = float(self.weights.mean()), float(self.weights.std())
+        before = torch.from_numpy(self.latents[0])
+        marks: Tensor | int = 0
+        for frame in before.split(1):  # all frames at once would be frames x places x codes numbers
+            with torch.no_grad():
+                weights = torch.cat(list(self.quantizer.regression_weights(frame)))  # (H' * W', N)
+            marks = marks + ((weights - mean).abs() > theta * std).float()
+        share = marks / len(before)
+        codes = share.var(0).topk(min(count, share.shape[1])).indices.sort().values
+        return share[:, codes].T.reshape(len(codes), *before.shape[2:]).numpy(), codes.numpy()
+
+    # what is known of the data
+
+    @property
+    def unit(self) -> str:
+        """Unit of the first channel."""
+        channels = getattr(self.dataset, "channels", None)
+        return (channels[0][1] if channels else getattr(self.dataset, "units", None)) or ""
+
+    @property
+    def lat(self) -> np.ndarray | None:
+        """Latitudes ``(H,)``, degrees."""
+        return getattr(self.dataset, "lat", None)
+
+    @property
+    def lon(self) -> np.ndarray | None:
+        """Longitudes ``(W,)``, degrees."""
+        return getattr(self.dataset, "lon", None)
+
+    @property
+    def latent_coordinates(self) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Latitudes and longitudes of the latent's grid; none where the data have none or it does not divide theirs."""
+        height, width = self.latents[0].shape[2:]
+        if self.lat is None or self.lon is None or len(self.lat) % height or len(self.lon) % width:
+            return None, None
+        return np.asarray(self.lat).reshape(height, -1).mean(1), np.asarray(self.lon).reshape(width, -1).mean(1)
+
+    def error(self, forecast: np.ndarray) -> np.ndarray:
+        """``forecast`` minus truth in the first channel: ``(n, T_out, C, H, W)`` -> float64 ``(n, T_out, H, W)``."""
+        return forecast[:, :, 0].astype(np.float64) - self.forecasts[1][:, :, 0]
+
+    @property
+    def lead_times(self) -> tuple[np.ndarray, str]:
+        """Of the target frames, ``(T_out,)``, and what they are: hours, or steps where the data have no times."""
+        steps = self.forecasts[1].shape[1]
+        times = self._times(0)
+        if times is None:
+            return np.arange(1, steps + 1), "lead time (steps)"
+        before, after = times
+        return (after - before[-1]) / np.timedelta64(1, "h"), "lead time (h)"
+
+    @property
+    def months(self) -> np.ndarray | None:
+        """Month (1 to 12) of each target frame, ``(n, T_out)``; ``None`` where the data have no times."""
+        times = [self._times(int(i)) for i in self.samples]
+        if any(t is None for t in times):
+            return None
+        after = np.stack([t[1] for t in times if t is not None]).astype("datetime64[M]")
+        return after.astype(np.int64) % 12 + 1
+
+    def _times(self, index: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Of the input and the target frames of a window."""
+        if not hasattr(self.dataset, "target_times") or self.dataset.target_times(index) is None:
+            return None
+        return tuple(
+            np.asarray(f(index)).astype("datetime64[m]") for f in (self.dataset.input_times, self.dataset.target_times)
+        )
