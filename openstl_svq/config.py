@@ -12,6 +12,7 @@ import warnings
 from pathlib import Path
 
 from . import protocol as protocols
+from . import schema
 from .host import LOADER_KEYS, dataset_parameters, load_config
 from .host import create_parser as host_parser
 from .methods import LOSSES, Method, all_methods, get_method
@@ -175,6 +176,9 @@ def resolve(
     if "device" in typed and "accelerator" not in typed:
         typed = {**_of_device(typed["device"]), **typed}
 
+    for key in ("config_file", "resume", "ckpt_path"):  # empty where a variable of the shell is not set
+        if key in typed:
+            schema.RULES[key](f"--{key}", typed[key])
     file = typed.get("config_file")
     from_file = load_config(file) if file else dict(base or {})
     typed = _nested(typed, typed_options)  # one layer: what is typed together belongs together, in whatever order
@@ -187,13 +191,16 @@ def resolve(
     for layer in layers:
         given = _merge(given, layer)
     flags = defaults()
-    method = get_method(str(given.get("method", flags["method"])))
-    dataname = choose("dataset", str(given.get("dataname", flags["dataname"])), dataset_parameters)
+    for key in ("method", "dataname"):
+        schema.RULES[key](key, given.setdefault(key, flags[key]))
+    method = get_method(given["method"])
+    dataname = choose("dataset", given["dataname"], dataset_parameters)
 
     entry = dict(dataset_parameters[dataname])
     _refuse_unknown(given, set(flags) | set(entry) | _DATA_KEYS, method, file)
     config = _merge(_merge({**flags, "loss": "mse", **method.defaults}, entry), given)
-    config.update(method=method.name, dataname=dataname)
+    config.update(method=method.name, dataname=dataname, **_lengths(layers, entry))
+    _set_total_length(config, typed)
     config = _checked(config)
     if method.check:
         method.check(config)
@@ -236,6 +243,11 @@ def _refuse_without_effect(typed: dict, config: dict, method: Method):
                 raise ValueError(
                     f"{key} has no effect on the method {method.name!r}; use one of {', '.join(_quantized())}."
                 )
+
+
+def _set_total_length(config: dict, typed: dict):
+    schema.RULES["aft_seq_length"]("aft_seq_length", config["aft_seq_length"])
+    config["total_length"] = config["pre_seq_length"] + config["aft_seq_length"]
     if typed.get("total_length") not in (None, config["total_length"]):
         raise ValueError(
             f"total_length is pre_seq_length + aft_seq_length, here {config['total_length']}, not "
@@ -297,78 +309,11 @@ def _refuse_unknown(given: dict, known: set[str], method: Method, file: str | No
 
 
 def _checked(config: dict) -> dict:
-    """``config`` with its values checked, and the ones that follow from others filled in."""
-    positive = (
-        "batch_size",
-        "val_batch_size",
-        "epoch",
-        "pre_seq_length",
-        "aft_seq_length",
-        "num_nodes",
-        "log_step",
-        "lr",
-    )
-    not_negative = (
-        "num_workers",
-        "patience",
-        "usage_interval",
-        "warmup_epoch",
-        "weight_decay",
-        "warmup_lr",
-        "min_lr",
-        "seed",
-    )
-    shares = ("noise_ratio", "drop", "drop_path")
-    for keys, allowed, test in (
-        (positive, "above 0", lambda v: v > 0),
-        (not_negative, "0 or more", lambda v: v >= 0),
-        (shares, "from 0 to 1", lambda v: 0 <= v <= 1),
-    ):
-        for key in keys:
-            value = config.get(key)
-            if value is None and key not in ("batch_size", "val_batch_size", "epoch", "lr"):
-                continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not test(value):
-                raise ValueError(f"{key} must be a number {allowed}, got {value!r}.")
-    for key, free, what in (
-        ("quantizer_lr", WIDTH, f", or {WIDTH!r}"),
-        ("fold_clip", None, "; leave it out for no limit"),
-    ):
-        value = config[key]
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if value != free and not (number and 0 < value < float("inf")):
-            raise ValueError(f"{key} must be a finite number above 0{what}; got {value!r}.")
-    for key in (
-        "batch_size",
-        "val_batch_size",
-        "epoch",
-        "num_workers",
-        "patience",
-        "seed",
-        "pre_seq_length",
-        "aft_seq_length",
-        "usage_interval",
-        "log_step",
-    ):
-        if config.get(key) is not None and config[key] != int(config[key]):
-            raise ValueError(f"{key} must be a whole number, got {config[key]!r}.")
-    if config["log_step"] > config["epoch"]:
-        raise ValueError(
-            f"log_step must be at most epoch ({config['epoch']}), got {config['log_step']}: there would "
-            "be no best checkpoint."
-        )
-    if not 0 < config["val_fraction"] < 1:
-        raise ValueError(f"val_fraction must lie between 0 and 1, got {config['val_fraction']!r}.")
-
+    """``config`` with the values that follow from others filled in, and all of them checked."""
+    schema.check(config)
     if config["ex_name"] is None:
         config["ex_name"] = f"{config['dataname']}_{Path(config['config_file'] or config['method']).stem}"
-    protocols.differences(config["protocol"])
-    choose("quant_position", config["quant_position"], QUANT_POSITIONS)
-    choose("clip_mode", config["clip_mode"], ("norm", "value"))
-    choose("loss", config["loss"], LOSSES)
     if config["fp16"]:
-        if config["precision"] not in (None, "16-mixed"):
-            raise ValueError(f"--fp16 means --precision 16-mixed, but --precision {config['precision']} was given.")
         config["precision"] = "16-mixed"
     config["precision"] = str(config["precision"] or 32)
     if config["accelerator"] is None:
@@ -376,23 +321,31 @@ def _checked(config: dict) -> dict:
         config["accelerator"] = {"cuda": "auto", "auto": "auto", "cpu": "cpu", "mps": "mps"}.get(
             str(config["device"]).split(":")[0], config["device"]
         )
-    choose("accelerator", config["accelerator"], ("auto", "cpu", "gpu", "mps"))
-
-    steps, *frame = config["in_shape"]
-    if config["pre_seq_length"] is None:
-        config["pre_seq_length"] = steps
-    config["in_shape"] = [config["pre_seq_length"], *frame]
-    config["total_length"] = config["pre_seq_length"] + config["aft_seq_length"]
-    for key, value in config.items():
-        try:
-            if ast.literal_eval(repr(value)) != value:
-                raise ValueError
-        except (ValueError, SyntaxError):
-            raise ValueError(
-                f"configuration key {key!r} must be a plain value (number, string, list, dictionary), "
-                f"since it is saved with every checkpoint; got {value!r}."
-            ) from None
+    choose("accelerator", config["accelerator"], schema.ACCELERATORS)
     return config
+
+
+def _lengths(layers: list[dict], entry: dict) -> dict:
+    """``in_shape``, ``pre_seq_length`` and ``total_length`` as the topmost layer that has one of them says.
+
+    Raises:
+        ValueError: one layer says two things.
+    """
+    steps, shape = entry["pre_seq_length"], entry["in_shape"]
+    for layer in layers:
+        for key in ("in_shape", "pre_seq_length"):
+            if layer.get(key) is not None:
+                schema.RULES[key](key, layer[key])
+        given_shape, given_steps = layer.get("in_shape"), layer.get("pre_seq_length")
+        if given_shape is not None and given_steps not in (None, given_shape[0]):
+            raise ValueError(
+                f"in_shape {list(given_shape)} begins with {given_shape[0]} frames, and pre_seq_length is {given_steps}: "
+                "give one of them, or both alike."
+            )
+        shape = given_shape or shape
+        steps = given_steps or (given_shape[0] if given_shape else steps)
+    steps = shape[0] if steps is None else steps
+    return {"pre_seq_length": steps, "in_shape": [steps, *shape[1:]]}
 
 
 def _literal(text: str):

@@ -36,3 +36,19 @@ def flush_to_disk(path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def inside(folder, name: str, what: str) -> Path:
+    """``folder/name``, if that lies in ``folder``.
+
+    Args:
+        what: ``name`` is called in the message.
+
+    Raises:
+        ValueError: it lies elsewhere, or is ``folder`` itself.
+    """
+    folder = Path(os.path.abspath(folder))
+    path = Path(os.path.abspath(folder / name))
+    if folder not in path.parents:
+        raise ValueError(f"{what} must name a folder inside {folder}, got {name!r}.")
+    return path

@@ -165,12 +165,12 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(words, run, monkeypatch, s
 @pytest.mark.parametrize(
     "extra, message",
     [
-        (("--quantizer_lr", "0"), "quantizer_lr must be a finite number above 0, or 'width'; got 0.0"),
+        (("--quantizer_lr", "0"), "quantizer_lr must be a finite number above 0, or 'width', got 0.0"),
         (("--quantizer_lr", "-1"), "quantizer_lr must be a finite number above 0"),
         (("--quantizer_lr", "nan"), "quantizer_lr must be a finite number above 0"),
         (("--quantizer_lr", "inf"), "quantizer_lr must be a finite number above 0"),
         (("--cfg_options", "quantizer_lr='wide'"), "quantizer_lr must be a finite number above 0"),
-        (("--fold_clip", "0"), "fold_clip must be a finite number above 0; leave it out for no limit; got 0.0"),
+        (("--fold_clip", "0"), "fold_clip must be a finite number above 0 (leave it out for no limit), got 0.0"),
         (
             ("--quantizer_lr", "width", "--quantizer", "mlp"),
             "quantizer_lr is for the codebook of svq; the quantizer 'mlp'",

@@ -59,6 +59,7 @@ def main():
     words += [] if args.epoch is None else ["--epoch", str(args.epoch)]
 
     from openstl_svq import sweep
+    from openstl_svq.files import inside
 
     axes = {"config_file": args.config_file} if args.config_file else {}
     axes |= {axis: values for axis in AXES if (values := getattr(args, axis))}
@@ -70,6 +71,7 @@ def main():
     if not axes:
         raise ValueError("nothing to sweep over: give at least one axis, such as --seed 0 1 2.")
     baseline = dict(word.partition("=")[::2] for word in args.baseline)
+    inside(args.res_dir, args.ex_name, "--ex_name")
     folder = Path(args.res_dir, args.ex_name)
     runs, cells = sweep.plan(axes, words, args.cfg_options, folder)
     sweep.check_table(runs, cells, axes, baseline, args.metrics)

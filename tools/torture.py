@@ -524,17 +524,7 @@ SETTINGS = {
     "dist": {"good": ("False",), "nonsense": _SWITCH["nonsense"]},
     "in_shape": {
         "good": (f"[{STEPS},1,{SIZE},{SIZE}]",),
-        "nonsense": (
-            "[3,1,16]",
-            "3",
-            "'abc'",
-            "[]",
-            "[3,1,-16,16]",
-            "[3,1,16.5,16]",
-            "[9,1,16,16]",
-            "[3,2,16,16]",
-            "None",
-        ),
+        "nonsense": ("[3,1,16]", "3", "'abc'", "[]", "[3,1,-16,16]", "[3,1,16.5,16]", "[9,1,16,16]", "[3,2,16,16]"),
     },
     "hid_S": {"good": ("2", "4", "8"), "nonsense": _POSITIVE_INT["nonsense"]},
     "hid_T": {"good": ("8", "16"), "nonsense": _POSITIVE_INT["nonsense"]},

@@ -31,7 +31,7 @@ OPTIMIZERS = {
     )
 } | {"nvnovograd": "novograd"}
 SCHEDULERS = ("onecycle", "cosine", "tanh", "step", "multistep")
-_LOOKAHEAD = "lookahead_"  # prefix of an optimizer's name: Lookahead around it
+LOOKAHEAD = "lookahead_"  # prefix of an optimizer's name: Lookahead around it
 
 
 def get_optim_scheduler(args, epoch: int, model: nn.Module, steps_per_epoch: int):
@@ -63,8 +63,8 @@ def get_optim_scheduler(args, epoch: int, model: nn.Module, steps_per_epoch: int
 
 def _optimizer(args, model: nn.Module) -> Optimizer:
     name = args.opt.lower()
-    lookahead = _LOOKAHEAD if name.startswith(_LOOKAHEAD) else ""
-    name = choose("optimizer", name.removeprefix(_LOOKAHEAD), OPTIMIZERS)
+    lookahead = LOOKAHEAD if name.startswith(LOOKAHEAD) else ""
+    name = choose("optimizer", name.removeprefix(LOOKAHEAD), OPTIMIZERS)
     groups = parameter_groups(model, args.weight_decay, args.filter_bias_and_bn)
     options = {
         key: value
