@@ -13,7 +13,8 @@ import answers
 import pytest
 import torch
 
-from openstl_svq.benchmarks import benchmarks
+from openstl_svq.benchmarks import BENCHMARKS, codebook, list_benchmarks, register_benchmark
+from openstl_svq.benchmarks.step import TrainingStep
 from openstl_svq.benchmarks.tables import Table
 from openstl_svq.benchmarks.timing import out_of_memory, paired_ratio, peak_memory, time_in_turn
 from openstl_svq.statistics import mean_interval, median_interval
@@ -92,7 +93,7 @@ def test_the_quantizers_own_refusal_counts_as_out_of_memory():
 
 
 def test_quantizer_table():
-    table = benchmarks.quantizer_table((8, 8, 8, 8), codebook_size=2000, hidden_dim=16, rounds=2)
+    table = BENCHMARKS["quantizer"]((8, 8, 8, 8), codebook_size=2000, hidden_dim=16, rounds=2)
     reference, folded = table.rows
     assert (reference["form"], folded["form"]) == ("reference", "folded")
     weights = 4 * 512 * 2000  # bytes of the weights of 512 tokens, and of their gradient
@@ -104,7 +105,7 @@ def test_quantizer_table():
 
 
 def test_step_table():
-    table = benchmarks.step_table(SMALL, batch_size=1, codebook_size=32, rounds=2)
+    table = BENCHMARKS["step"](SMALL, batch_size=1, codebook_size=32, rounds=2)
     assert [row["model"] for row in table.rows] == ["SimVP", "SimVP+SVQ, folded", "the same, taking usage"]
     assert table.rows[0]["ratio"] == 1 and table.rows[1]["low"] <= table.rows[1]["ratio"] <= table.rows[1]["high"]
 
@@ -117,13 +118,13 @@ def test_the_usage_step_takes_usage_from_as_many_tokens_as_training():
     for usage in (False, True):
         model = SimVP_SVQ_Model(**SMALL, quantizer_kwargs={"codebook_size": 32})
         model.quantizer.register_forward_hook(lambda module, inputs, output: outputs.append((module, output.usage)))
-        benchmarks.TrainingStep(model, SMALL["in_shape"], batch_size=1, return_usage=usage)()
+        TrainingStep(model, SMALL["in_shape"], batch_size=1, return_usage=usage)()
     (_, without), (quantizer, with_usage) = outputs
     assert without is None and with_usage["perplexity"] > 0 and quantizer.usage_tokens == USAGE_TOKENS
 
 
 def test_ssim_table():
-    table = benchmarks.ssim_table(batch_size=2, rounds=1)
+    table = BENCHMARKS["ssim"](batch_size=2, rounds=1)
     assert [row["size"] for row in table.rows][:2] == ["1 x 32 x 64", "2 x 32 x 32"]
     assert all(0 <= row["difference"] < 1e-5 and row["ratio"] > 0 for row in table.rows)
 
@@ -133,7 +134,7 @@ def test_training_step_trains_and_forecasts():
 
     torch.manual_seed(0)
     model = SimVP_SVQ_Model(**SMALL, quantizer_kwargs={"codebook_size": 32})
-    step = benchmarks.TrainingStep(model, SMALL["in_shape"], batch_size=2)
+    step = TrainingStep(model, SMALL["in_shape"], batch_size=2)
     before = {k: v.clone() for k, v in step.model.named_parameters()}
     step()
     assert step.model.training and all(
@@ -144,7 +145,7 @@ def test_training_step_trains_and_forecasts():
 
 
 def test_quantizers_table():
-    table = benchmarks.quantizers_table(SMALL, batch_size=1, codebook_size=16, rounds=1)
+    table = BENCHMARKS["quantizers"](SMALL, batch_size=1, codebook_size=16, rounds=1)
     rows = {row["quantizer"]: row for row in table.rows}
     assert set(rows) >= {"no quantizer", "VQ", "Residual VQ", "Multi-headed VQ", "SVQ (frozen)", "SVQ (learnable)"}
     for key in ("params", "flops", "fps", "step", "memory"):
@@ -162,10 +163,10 @@ def test_quantizers_table():
 
 
 def test_codebook_table_takes_failures_as_results(monkeypatch):
-    monkeypatch.delitem(benchmarks.CODEBOOK_FORMS, "svq folded")  # a process less
+    monkeypatch.delitem(codebook.CODEBOOK_FORMS, "svq folded")  # a process less
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # every further thread reserves memory of its own
-    table = benchmarks.codebook_table(
-        sizes=(512, 16, 2**17), shape=(2, 8, 8, 8), rounds=1, time_limit=60, memory_limit=160 * 2**20
+    table = BENCHMARKS["codebook"](
+        sizes=(512, 16, 2**17), shape=(2, 8, 8, 8), rounds=1, time_limit=60, memory_limit=160 / 1024
     )
     small, middle, large = table.rows
     tokens, width, codes = 128, 8, 2**17
@@ -181,12 +182,12 @@ def test_codebook_table_takes_failures_as_results(monkeypatch):
     [("echo", "echo"), ("sleep", "over 0.2 s"), ("die", "out of memory"), ("crash", "process ended with status 3")],
 )
 def test_a_worker_that_fails_answers_too(question, answer):
-    with benchmarks._Worker(answers.answer, ()) as worker:
+    with codebook.Worker(answers.answer, ()) as worker:
         assert worker.ask(question, 0.2 if question == "sleep" else 60) == answer
 
 
 def test_a_worker_that_raises():
-    with benchmarks._Worker(answers.answer, ()) as worker, pytest.raises(ValueError, match="no such thing"):
+    with codebook.Worker(answers.answer, ()) as worker, pytest.raises(ValueError, match="no such thing"):
         worker.ask("raise", 60)
 
 
@@ -250,3 +251,42 @@ def test_command_line_errors(words, message, monkeypatch, capsys):
     with pytest.raises(SystemExit) as end:
         runpy.run_path(str(ROOT / "tools" / "benchmark.py"), run_name="__main__")
     assert message in f"{end.value} {capsys.readouterr().err}"
+
+
+def test_a_benchmark_is_one_function(tmp_path):
+    """Registered in a file of its own, it is a command with a flag for each parameter."""
+    (tmp_path / "own.py").write_text(
+        """
+from collections.abc import Mapping, Sequence
+from openstl_svq.benchmarks import register_benchmark
+from openstl_svq.benchmarks.tables import Table
+
+@register_benchmark("own", "what a user measures")
+def own(sizes: Sequence[int] = (1, 2), shape: tuple[int, int] = (3, 4), limit: float | None = None,
+        place: str = "here", more: Mapping = {"width": 8}, *, device: str = "cpu", progress=None) -> Table:
+    progress("measuring")
+    return Table({"sizes": "Sizes"}, [{"sizes": f"{sizes} {shape} {limit} {place} {more} {device}"}])
+"""
+    )
+    code = (
+        "import sys, own, runpy; sys.argv[0] = 'benchmark'; runpy.run_path('tools/benchmark.py', run_name='__main__')"
+    )
+    for words, expected in (
+        ([], "(1, 2) (3, 4) None here {} cpu"),
+        (
+            ["--sizes", "5", "6", "7", "--shape", "8", "9", "--limit", "0.5", "--place", "there", "--width", "16"],
+            "[5, 6, 7] [8, 9] 0.5 there {'width': 16} cpu",
+        ),
+    ):
+        result = subprocess.run(
+            [sys.executable, "-c", code, "own", *words],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])},
+        )
+        assert result.returncode == 0, result.stderr
+        assert expected in result.stdout
+    assert list_benchmarks().keys() >= {"codebook", "cost", "quantizer", "quantizers", "ssim", "step"}
+    with pytest.raises(ValueError, match=r"benchmark name 'ssim' is taken by openstl_svq\.benchmarks\.ssim"):
+        register_benchmark("ssim", "another")(Table)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from openstl_svq.benchmarks.benchmarks import agrees
+from openstl_svq.benchmarks.backbones import agrees
 from openstl_svq.benchmarks.cost import model_cost
 from openstl_svq.host import SimVP_Model
 from openstl_svq.models import SimVP_SVQ_Model

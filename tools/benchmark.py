@@ -1,130 +1,85 @@
-"""Measures what the quantizers cost, and the metrics.
-
-python tools/benchmark.py quantizer     SVQ's folded form against the reference form
-python tools/benchmark.py step          a whole training step with SVQ against one without a quantizer
-python tools/benchmark.py cost          parameters and FLOPs: Table 12, and every other backbone
-python tools/benchmark.py quantizers    quantizers with one codebook size: Table 13
-python tools/benchmark.py codebook      FLOPs and time against the size of the codebook: Figure 2
-python tools/benchmark.py ssim          SSIM of a batch against scikit-image's frame by frame
-"""
+"""Measures what the quantizers cost, and the metrics: python tools/benchmark.py BENCHMARK [--FLAG VALUE ...]"""
 
 import argparse
+import collections.abc
+import inspect
 import sys
+import typing
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from openstl_svq import cli
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+SHORT = {"batch_size": "-b", "dataname": "-d"}
 
 
 def create_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    from openstl_svq.benchmarks import BENCHMARKS, list_benchmarks
 
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: cpu)")
-    shared.add_argument("--threads", type=_positive, default=None, help="CPU threads (default: torch's)")
-    shared.add_argument("--csv", type=Path, default=None, metavar="FILE", help="also write the rows as CSV")
-    shared.add_argument("--json", type=Path, default=None, metavar="FILE", help="also write rows and provenance")
-
-    backbone = argparse.ArgumentParser(add_help=False)
-    backbone.add_argument("--in_shape", type=_positive, nargs=4, default=None, metavar=("T", "C", "H", "W"))
-    for key in ("hid_S", "hid_T", "N_S", "N_T"):
-        backbone.add_argument(f"--{key}", type=_positive, default=None)
-    backbone.add_argument("--model_type", default=None, help="translator (default: gSTA)")
-    backbone.add_argument("--batch_size", "-b", type=_positive, default=None)
-
-    def command(name, help_text, *parents):
-        return commands.add_parser(name, help=help_text, parents=[shared, *parents])
-
-    quantizer = command("quantizer", "folded against reference form")
-    step = command("step", "whole training step, with SVQ and without", backbone)
-    cost = command("cost", "parameters and FLOPs (Table 12)")
-    quantizers = command("quantizers", "quantizers with one codebook size (Table 13)", backbone)
-    codebook = command("codebook", "cost against the size of the codebook (Figure 2)")
-    ssim = command("ssim", "a batch against a loop over frames")
-
-    for sub, shape in ((quantizer, (48, 32, 16, 32)), (codebook, (12, 32, 16, 32))):
-        sub.add_argument(
-            "--shape",
-            type=_positive,
-            nargs=4,
-            default=shape,
-            metavar=("N", "C", "H", "W"),
-            help=f"of the latent (default: {' '.join(map(str, shape))})",
-        )
-    for sub, size in ((quantizer, 10_000), (step, 10_000), (quantizers, 1024)):
-        sub.add_argument("--codebook_size", type=_positive, default=size, help=f"(default: {size})")
-    for sub in (quantizer, step):
-        sub.add_argument("--hidden_dim", type=_positive, default=128, help="(default: 128)")
-    for sub, rounds in ((quantizer, 5), (step, 11), (quantizers, 7), (codebook, 3), (ssim, 7)):
-        sub.add_argument("--rounds", type=_positive, default=rounds, help=f"(default: {rounds})")
-    ssim.add_argument("--batch_size", "-b", type=_positive, default=64, help="frames (default: 64)")
-    cost.add_argument("--dataname", "-d", nargs="+", default=None, help="only these datasets")
-    codebook.add_argument(
-        "--sizes",
-        type=_positive,
-        nargs="+",
-        default=[2**k for k in range(6, 15)],
-        help="of the codebook (default: 64 ... 16384)",
-    )
-    codebook.add_argument(
-        "--time_limit", type=_above_zero, default=60.0, metavar="SECONDS", help="for one size (default: 60)"
-    )
-    codebook.add_argument(
-        "--memory_limit", type=_above_zero, default=None, metavar="GIB", help="(default: 80 %% of what is free)"
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="BENCHMARK")
+    for name, description in list_benchmarks().items():
+        command = commands.add_parser(name, help=description, description=inspect.getdoc(BENCHMARKS[name]))
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
+        command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: cpu)")
+        command.add_argument("--threads", type=number(int), default=None, help="CPU threads (default: torch's)")
+        command.add_argument("--csv", type=Path, default=None, metavar="FILE", help="also write the rows as CSV")
+        command.add_argument("--json", type=Path, default=None, metavar="FILE", help="also write rows and provenance")
+        for flag, kind, default in flags(BENCHMARKS[name]):
+            text = " ".join(map(str, default)) if isinstance(default, (list, tuple)) else default
+            shown = None if text in (None, "") else f"(default: {text})"
+            command.add_argument(f"--{flag}", *filter(None, [SHORT.get(flag)]), help=shown, **kind)
     return parser
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {text}")
-    return value
+def flags(benchmark: Callable) -> list[tuple[str, dict, object]]:
+    """Name, type for argparse, and default of each flag of a benchmark; see ``register_benchmark``."""
+    hints, found = typing.get_type_hints(benchmark), []
+    for name, parameter in inspect.signature(benchmark).parameters.items():
+        if isinstance(parameter.default, Mapping):
+            found += [(key, argument_of(type(value), value), value) for key, value in parameter.default.items()]
+        elif name not in ("device", "progress"):
+            found.append((name, argument_of(hints[name], parameter.default), parameter.default))
+    return found
 
 
-def _above_zero(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
-    return value
+def argument_of(hint, default) -> dict:
+    origin, inner = typing.get_origin(hint), [t for t in typing.get_args(hint) if t is not type(None)]
+    if isinstance(default, tuple) and origin is not collections.abc.Sequence:
+        inner = inner or [type(value) for value in default]
+        return {"type": number(inner[0]), "nargs": len(default), "default": None}
+    if origin is collections.abc.Sequence:
+        return {"type": number(inner[0]), "nargs": "+", "default": None}
+    return {"type": number(inner[0] if inner else hint), "default": None}
 
 
-def measure(args):
-    from openstl_svq.benchmarks import benchmarks
-    from openstl_svq.naming import choose
+def number(kind: type) -> Callable[[str], object]:
+    """``kind`` as argparse takes it, numbers above 0 alone."""
 
-    backbone = {
-        key: getattr(args, key)
-        for key in ("in_shape", "hid_S", "hid_T", "N_S", "N_T", "model_type")
-        if getattr(args, key, None) is not None
-    }
-    common = {"device": args.device, "progress": show_progress}
-    batch = {"batch_size": args.batch_size} if getattr(args, "batch_size", None) else {}
-    if args.command == "cost":
-        known = dict.fromkeys(backbone.dataname for backbone in benchmarks.BACKBONES)
-        names = [choose("dataset of the cost table", name, known) for name in args.dataname or []]
-        return benchmarks.cost_table(CONFIGS, names, progress=show_progress)
-    if args.command == "quantizer":
-        return benchmarks.quantizer_table(tuple(args.shape), args.codebook_size, args.hidden_dim, args.rounds, **common)
-    if args.command == "step":
-        return benchmarks.step_table(
-            backbone,
-            codebook_size=args.codebook_size,
-            hidden_dim=args.hidden_dim,
-            rounds=args.rounds,
-            **batch,
-            **common,
-        )
-    if args.command == "quantizers":
-        return benchmarks.quantizers_table(
-            backbone, codebook_size=args.codebook_size, rounds=args.rounds, **batch, **common
-        )
-    if args.command == "ssim":
-        return benchmarks.ssim_table(rounds=args.rounds, **batch, **common)
-    limit = None if args.memory_limit is None else int(args.memory_limit * 2**30)
-    return benchmarks.codebook_table(args.sizes, tuple(args.shape), args.rounds, args.time_limit, limit, **common)
+    def convert(text: str):
+        value = kind(text)
+        if isinstance(value, (int, float)) and not value > 0:
+            raise argparse.ArgumentTypeError(f"must be {'1 or more' if kind is int else 'above 0'}, got {text}")
+        return value
+
+    convert.__name__ = kind.__name__  # argparse says "invalid int value"
+    return convert
+
+
+def measure(args: argparse.Namespace):
+    from openstl_svq.benchmarks import BENCHMARKS
+
+    benchmark = BENCHMARKS[args.command]
+    given = {key: value for key, value in vars(args).items() if value is not None}
+    arguments: dict = {}
+    for name, parameter in inspect.signature(benchmark).parameters.items():
+        if isinstance(parameter.default, Mapping):
+            arguments[name] = {key: given[key] for key in parameter.default if key in given}
+        elif name == "progress":
+            arguments[name] = show_progress
+        elif name in given:
+            arguments[name] = given[name]
+    return benchmark(**arguments)
 
 
 def show_progress(what: str) -> None:
