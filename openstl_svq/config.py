@@ -263,7 +263,7 @@ def parse_options(words: list[str]) -> dict:
         path = key.strip().split(".")
         if not equals or not all(path):
             raise ValueError(f"--cfg_options takes KEY=VALUE, got {word!r}.")
-        value = _literal(text)
+        value = parse_value(text)
         for part in reversed(path):
             value = {part: value}
         options = _nested(options, value)
@@ -348,7 +348,7 @@ def _lengths(layers: list[dict], entry: dict) -> dict:
     return {"pre_seq_length": steps, "in_shape": [steps, *shape[1:]]}
 
 
-def _literal(text: str):
+def parse_value(text: str):
     """A Python literal, also JSON's true/false/null; anything else is the text itself."""
     for read in (ast.literal_eval, json.loads):
         try:
@@ -359,7 +359,7 @@ def _literal(text: str):
 
 
 def _dictionary(text: str) -> dict:
-    value = _literal(text)
+    value = parse_value(text)
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError(f"a dictionary is needed, as in \"{{'codebook_size': 1000}}\", got {text!r}")
     return value

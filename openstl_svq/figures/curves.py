@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from .style import SMALL, TEXT, save
@@ -23,6 +22,8 @@ def training_curves(run: str | os.PathLike) -> dict[str, Curve]:
     Args:
         run: folder of a run; one that was resumed has a log for each part.
     """
+    import pandas as pd  # here: a run needs it at its end alone
+
     parts = sorted(Path(run).glob("csv/version_*/metrics.csv"), key=lambda p: int(p.parent.name.partition("_")[2]))
     logs = [pd.read_csv(path) for path in parts if path.stat().st_size]
     if not logs:

@@ -9,7 +9,6 @@ A sweep owns the folder ``res_dir/ex_name``; every run of it is a run folder the
     curves.png                validation loss and perplexity of all runs by epoch
 """
 
-import ast
 import contextlib
 import itertools
 import json
@@ -179,7 +178,10 @@ def _pairs(cell: dict) -> list[str]:
     if pairs.get("quantizer") == "none":
         del pairs["quantizer"]
         pairs["quant_position"] = "none"
-    return [f"{key}={value if parse_value(str(value)) == value else repr(value)}" for key, value in pairs.items()]
+    return [
+        f"{key}={value if configuration.parse_value(str(value)) == value else repr(value)}"
+        for key, value in pairs.items()
+    ]
 
 
 def _shown(settings: dict, config: dict) -> dict:
@@ -234,7 +236,7 @@ def parse_axis(word: str) -> tuple[str, list]:
     axis, equals, text = word.partition("=")
     if not equals or not axis:
         raise ValueError(f"--grid takes KEY=VALUE,VALUE,..., got {word!r}.")
-    return axis, [parse_value(value) for value in _parts(text)]
+    return axis, [configuration.parse_value(value) for value in _parts(text)]
 
 
 def _parts(text: str) -> list[str]:
@@ -257,13 +259,6 @@ def _parts(text: str) -> list[str]:
             "; give KEY=VALUE,VALUE,... ."
         )
     return parts
-
-
-def parse_value(text: str):
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
 
 
 # the state of a run
