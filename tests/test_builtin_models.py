@@ -1,9 +1,7 @@
 """The built-in SimVP: parity with measurements of OpenSTL (tests/parity/README.md), properties, errors."""
 
 import copy
-import hashlib
 import json
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 import timm.layers
 import torch
 from comparison import assert_close
+from filling import digest, fill, normal
 from torch import nn
 
 from openstl_svq.host.builtin.models import SimVP_Model
@@ -25,33 +24,9 @@ OUTPUTS = np.load(PARITY / "simvp_outputs.npz")
 
 TRANSLATORS = list(list_translators())
 ATTENTION = ["vit", "swin", "uniformer"]
-SCALES = {"gamma", "gamma1", "gamma2", "gamma_1", "gamma_2", "layer_scale_1", "layer_scale_2", "sigma"}
 
 each_translator = pytest.mark.parametrize("name", TRANSLATORS)
 each_measured = pytest.mark.parametrize("key", [*TRANSLATORS, "gsta_NS4"])
-
-
-def fill(model):
-    """Replaces all weights by the formula of tests/parity/README.md, in the model's dtype."""
-    with torch.no_grad():
-        for name, tensor in model.state_dict().items():
-            if tensor.is_floating_point():
-                tensor.copy_(torch.from_numpy(np.asarray(filled_value(name, tuple(tensor.shape)), dtype=np.float32)))
-    return model
-
-
-def filled_value(name, shape):
-    g = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape)
-    leaf = name.rpartition(".")[2]
-    if leaf == "running_mean" or leaf == "bias":
-        return 0.1 * g
-    if leaf == "running_var":
-        return 0.75 + abs(g)
-    if leaf in SCALES:
-        return 0.5 + 0.05 * g
-    if leaf == "relative_position_bias_table":
-        return 0.5 * g
-    return 1 + 0.1 * g if len(shape) == 1 else 0.9 * g / np.sqrt(np.prod(shape[1:]))
 
 
 def measured(key):
@@ -61,10 +36,6 @@ def measured(key):
 def small(name, in_shape=(2, 1, 8, 16), **kwargs):
     """Two blocks at the least size every translator takes; the window of swin covers the latent height."""
     return fill(SimVP_Model(in_shape, **{"hid_S": 8, "hid_T": 24, "N_S": 2, "N_T": 2, "model_type": name} | kwargs))
-
-
-def normal(*shape, seed=0, dtype=torch.float32):
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape)).to(dtype)
 
 
 def assert_parity(actual, key):
@@ -126,11 +97,7 @@ def test_initial_weights(key):
 
 @each_measured
 def test_fill_is_the_documented_one(key):
-    digest = hashlib.sha256()
-    for name, tensor in measured(key).state_dict().items():
-        if tensor.is_floating_point():
-            digest.update(name.encode() + tensor.numpy().astype("<f4").tobytes())
-    assert digest.hexdigest() == FILLED[key]["fill_sha256"]
+    assert digest(measured(key)) == FILLED[key]["fill_sha256"]
 
 
 @each_measured

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from comparison import assert_close
-from test_builtin_models import filled_value, normal
+from filling import filled_value, normal
 
 from openstl_svq import convert
 from openstl_svq.models import SimVP_SVQ_Model

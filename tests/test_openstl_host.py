@@ -13,7 +13,8 @@ import pytorch_lightning as pl
 import torch
 import xarray as xr
 from comparison import assert_close
-from test_builtin_models import MODELS, TRANSLATORS, assert_parity, fill, normal
+from filling import fill, normal
+from test_builtin_models import MODELS, TRANSLATORS, assert_parity
 from test_train_cli import ROOT, data_root, run, scores, weights, words  # noqa: F401  (fixtures)
 
 pytestmark = pytest.mark.openstl

@@ -268,19 +268,29 @@ def _mim_apply():
 
 
 def _sampling_needed():
-    return "on_save_checkpoint" not in vars(_openstl("methods.predrnn").PredRNN)
+    return not isinstance(vars(_openstl("methods.predrnn").PredRNN).get("eta"), property)
 
 
 def _sampling_apply():
-    PredRNN = _openstl("methods.predrnn").PredRNN
+    # Both methods keep the probability of a true frame in `eta` and lower it by the rate in every step; MAU forgets it.
+    def eta(self):
+        return 1.0 - self.hparams.sampling_changing_rate * self.global_step
 
-    def on_save_checkpoint(self, checkpoint):
-        checkpoint["scheduled_sampling_eta"] = float(self.eta)
+    for method_class in (_openstl("methods.predrnn").PredRNN, _openstl("methods.mau").MAU):
+        method_class.eta = property(eta, lambda self, value: None)
 
-    def on_load_checkpoint(self, checkpoint):
-        self.eta = checkpoint.get("scheduled_sampling_eta", self.eta)
 
-    PredRNN.on_save_checkpoint, PredRNN.on_load_checkpoint = on_save_checkpoint, on_load_checkpoint
+def _phydnet_loss_needed():
+    return _reads(_openstl("methods.phydnet").PhyDNet.training_step, "criterion")
+
+
+def _phydnet_loss_apply():
+    def training_step(self, batch, batch_idx):
+        loss = self.model(*batch, self.constraints, max(0.0, 1.0 - 0.003 * self.current_epoch))
+        self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True)
+        return loss
+
+    _openstl("methods.phydnet").PhyDNet.training_step = training_step
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -523,10 +533,17 @@ FIXES = (
         _device_apply,
     ),
     Fix(
-        "sampling_resume",
-        "PredRNN family: the state of scheduled sampling is in no checkpoint, so a resumed run differs",
+        "sampling",
+        "PredRNN family, mau: how far scheduled sampling has come is in no checkpoint, so a resumed run differs; in mau "
+        "it never advances",
         _sampling_needed,
         _sampling_apply,
+    ),
+    Fix(
+        "phydnet_loss",
+        "method phydnet: the loss, one number, is compared with the targets as if it were the forecast",
+        _phydnet_loss_needed,
+        _phydnet_loss_apply,
     ),
     Fix(
         "loader_without_workers",

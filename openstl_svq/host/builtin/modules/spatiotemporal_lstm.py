@@ -1,0 +1,35 @@
+import torch
+from torch import Tensor, nn
+
+from .recurrent import convolution, remember
+
+
+class SpatiotemporalLSTMCell(nn.Module):
+    """ST-LSTM (Wang et al. 2017, Eq. 3): a cell c that goes through time, a memory m that climbs through the layers.
+
+        c' = f c + i g,      i, f, g from the input x and the hidden state h
+        m' = f~ m + i~ g~,   i~, f~, g~ from x and m
+        h' = o tanh(W [c', m']),   o from x, h, c' and m'
+
+    Called with the convolved input (B, 7C, H, W), in the order i f g i~ f~ g~ o, and with h, c, m of (B, C, H, W);
+    gives h', c', m' and the increments i g and i~ g~ of the two memories.
+    """
+
+    def __init__(self, inputs: int, width: int, filter_size: int, norm_grid=None):
+        super().__init__()
+        self.conv_x = convolution(inputs, 7 * width, filter_size, norm_grid)
+        self.conv_h = convolution(width, 4 * width, filter_size, norm_grid)
+        self.conv_m = convolution(width, 3 * width, filter_size, norm_grid)
+        self.conv_o = convolution(2 * width, width, filter_size, norm_grid)
+        self.conv_last = nn.Conv2d(2 * width, width, 1, bias=False)
+        self.width = width
+
+    def forward(self, gates: Tensor, h: Tensor, c: Tensor, m: Tensor):
+        width = self.width
+        of_c, of_m, of_o = gates.split((3 * width, 3 * width, width), dim=1)
+        recurrent, recurrent_o = self.conv_h(h).split((3 * width, width), dim=1)
+        c, c_increment = remember(c, of_c + recurrent)
+        m, m_increment = remember(m, of_m + self.conv_m(m))
+        both = torch.cat([c, m], dim=1)
+        o = (of_o + recurrent_o + self.conv_o(both)).sigmoid()
+        return o * self.conv_last(both).tanh(), c, m, c_increment, m_increment
