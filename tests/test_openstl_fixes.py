@@ -368,20 +368,48 @@ def test_fix_device(stand_in):
     assert Cell("no_such_device").to("meta").device == torch.device("meta")
 
 
-def test_fix_sampling_resume(stand_in):
+def test_fix_sampling(stand_in):
     class PredRNN(pl.LightningModule):
-        eta = 1.0
+        def __init__(self, **args):
+            super().__init__()
+            self.save_hyperparameters()
+            self.eta = 1.0
+
+    class MAU(PredRNN):
+        pass
 
     stand_in("methods.predrnn", PredRNN=PredRNN)
-    applied("sampling_resume")
-    before, after, checkpoint = PredRNN(), PredRNN(), {}
-    before.eta = np.float64(0.25)
-    before.on_save_checkpoint(checkpoint)
-    assert all(type(value) is float for value in checkpoint.values())  # a safe checkpoint holds plain numbers
-    after.on_load_checkpoint(checkpoint)
-    assert after.eta == 0.25
-    after.on_load_checkpoint({})  # of a run without the fix
-    assert after.eta == 0.25
+    stand_in("methods.mau", MAU=MAU)
+    applied("sampling")
+    for method_class in (PredRNN, MAU):
+        method = method_class(sampling_changing_rate=0.25)
+        assert method.eta == 1.0
+        method._trainer = SimpleNamespace(global_step=3)  # as after a resume
+        method.eta = 0.9  # what the last step has left
+        assert method.eta == 0.25
+
+
+def test_fix_phydnet_loss(stand_in):
+    class PhyDNet(pl.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.constraints, self.criterion = "constraints", nn.MSELoss()
+
+        def model(self, x, y, constraints, ratio):
+            assert (x, y, constraints, ratio) == ("x", "y", "constraints", 1.0)
+            return torch.tensor(3.0)
+
+        def training_step(self, batch, batch_idx):
+            return self.criterion(self.model(*batch, self.constraints, 1.0), torch.zeros(2))
+
+        def log(self, name, value, **kwargs):
+            self.logged = name, value
+
+    stand_in("methods.phydnet", PhyDNet=PhyDNet)
+    applied("phydnet_loss")
+    method = PhyDNet()
+    assert method.training_step(("x", "y"), 0) == 3
+    assert method.logged == ("train_loss", 3)
 
 
 def test_fix_loader_without_workers(stand_in):
