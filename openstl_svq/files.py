@@ -1,6 +1,8 @@
 """Files that are complete or absent."""
 
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,3 +54,17 @@ def inside(folder, name: str, what: str) -> Path:
     if folder not in path.parents:
         raise ValueError(f"{what} must name a folder inside {folder}, got {name!r}.")
     return path
+
+
+@contextmanager
+def reading(what) -> Iterator[None]:
+    """Turns the errors that a damaged file or archive raises into a ValueError that names ``what`` is read."""
+    try:
+        yield
+    except (FileNotFoundError, PermissionError):
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(
+            f"{what} cannot be read ({error}): it may be damaged or cut off, or hold objects instead of numbers. "
+            "Fetch it again."
+        ) from error

@@ -15,8 +15,7 @@ from PIL import Image
 
 from openstl_svq.data import cache, load_data
 from openstl_svq.data.datasets import custom as dataloader_custom
-from openstl_svq.data.datasets.custom import _split
-from openstl_svq.data.formats.sources import Source
+from openstl_svq.data.splits import by_share
 
 
 @pytest.fixture(autouse=True)
@@ -258,9 +257,8 @@ def test_minmax_crop_and_bytes(tmp_path):
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 18), st.integers(1, 18))
 def test_splits_are_disjoint_in_order_and_keep_videos_whole(lengths, a, b):
     video = np.repeat(np.arange(len(lengths)), lengths)
-    source = Source(None, (len(video), 1, 1, 1), video=video)
     shares = [a / (a + b + 5), b / (a + b + 5), 5 / (a + b + 5)]
-    parts = _split(source, {"split": shares})
+    parts = by_share(shares, video)
     assert np.concatenate(parts).tolist() == list(range(len(video)))
     if len(lengths) >= 3:
         sets = [set(video[p]) for p in parts]
@@ -302,7 +300,7 @@ def test_what_is_refused(tmp_path):
     fails("neither images nor videos", tmp_path / "empty")
     for k, size in enumerate([(8, 12), (8, 12), (9, 12)]):
         Image.fromarray(np.zeros((*size, 3), np.uint8)).save(tmp_path / "empty" / f"{k}.png")
-    fails("2.png is 9 x 12 with 3 channels, .*0.png 8 x 12", tmp_path / "empty")
+    fails("2.png gives a frame of shape .3, 9, 12., the others .3, 8, 12.", tmp_path / "empty", in_shape=(3, 3, 8, 12))
     np.savez(tmp_path / "t.npz", a=series(), time=np.datetime64("2020", "h") - np.arange(40))
     fails("times must increase", tmp_path / "t.npz")
 
@@ -478,7 +476,6 @@ def test_fields_are_scored_by_point_and_images_by_frame(tmp_path):
 def test_statistics_are_kept_and_what_a_killed_process_left_is_removed(tmp_path, monkeypatch):
     np.save(tmp_path / "my.npy", series())
     monkeypatch.setattr(cache, "IN_MEMORY", 0)
-    monkeypatch.setattr(cache.at_hand, "__kwdefaults__", {"memory_limit": 0})
     for kind in ("standard", "minmax"):
         first = load(tmp_path / "my.npy", normalise=kind)[0]
         monkeypatch.setattr(cache, "channel_statistics", None)
@@ -488,7 +485,7 @@ def test_statistics_are_kept_and_what_a_killed_process_left_is_removed(tmp_path,
         assert_close(again.mean, first.mean)
         assert_close(again.std, first.std)
         monkeypatch.setenv("OPENSTL_SVQ_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(cache.at_hand, "__kwdefaults__", {"memory_limit": 0})
+        monkeypatch.setattr(cache, "IN_MEMORY", 0)
     made = next((tmp_path / "cache").glob("my-*.npy"))
     left = made.with_suffix(".12345.part")
     left.write_bytes(b"half")

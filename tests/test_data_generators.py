@@ -12,7 +12,7 @@ import xarray as xr
 from comparison import assert_close
 
 from openstl_svq.data import gcm, load_data, synthetic
-from openstl_svq.data.formats.netcdf import WEATHERBENCH_GRID
+from openstl_svq.data.formats.weatherbench import WEATHERBENCH_GRID
 from openstl_svq.data.sample import sample_root
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* of the full dataset")

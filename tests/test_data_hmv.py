@@ -11,7 +11,7 @@ from comparison import assert_close
 from openstl_svq.data import cache, frames, gcm, load_data, synthetic
 from openstl_svq.data.datasets.weather import GROUPS
 from openstl_svq.data.datasets.weather_hmv import LEVELS
-from openstl_svq.data.formats.netcdf import VARIABLES, WEATHERBENCH_GRID, write_file
+from openstl_svq.data.formats.weatherbench import VARIABLES, WEATHERBENCH_GRID, write_file
 from openstl_svq.training.data_module import ForecastData
 
 HMV = "weather_hmv_4_4_s6_5_625"

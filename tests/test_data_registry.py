@@ -13,7 +13,7 @@ from openstl_svq.training.data_module import ForecastData
 PLUGIN = """
 import numpy as np
 
-from openstl_svq.data import Dataset, WindowDataset, make_entry, register_dataset
+from openstl_svq.data import Dataset, Source, WindowDataset, make_entry, register_dataset
 from openstl_svq.data.frames import ArrayFrames
 
 dataname = "ramp"
@@ -22,7 +22,7 @@ dataname = "ramp"
 def load_splits(dataset, data_root, config, /, *, protocol, use_augment):
     frames = np.arange(30.0)[:, None, None, None] * np.ones((1, 1, 8, 8))
     return [
-        WindowDataset(ArrayFrames(frames), np.arange(2 + 10 * k, 6 + 10 * k), [-1, 0], [1, 2], data_name="ramp")
+        WindowDataset(Source(ArrayFrames(frames), "ramp"), np.arange(2 + 10 * k, 6 + 10 * k), [-1, 0], [1, 2])
         for k in range(3)
     ]
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from openstl_svq.data import get_dataset, load_data, registry, synthetic
-from openstl_svq.data.datasets.kitticaltech import _JPEG
-from openstl_svq.data.frames import resize
-from openstl_svq.data.windows import hold_out_end, sliding
+from openstl_svq.data.formats.images import resize
+from openstl_svq.data.formats.videos import _JPEG
+from openstl_svq.data.splits import hold_out_end
+from openstl_svq.data.windows import sliding
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* of the full dataset")
 SMALL = {"kth": {"in_shape": [10, 1, 32, 32]}, "human": {"in_shape": [4, 3, 64, 64]}}

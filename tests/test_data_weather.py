@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openstl_svq.data import cache, frames, get_dataset, list_datasets, load_data, registry
-from openstl_svq.data.formats.netcdf import VARIABLES, WEATHERBENCH_GRID, write_file
+from openstl_svq.data.formats.weatherbench import VARIABLES, WEATHERBENCH_GRID, write_file
 from openstl_svq.data.frames import ArrayFrames, FileFrames, channel_statistics
 from openstl_svq.data.times import segments
 from openstl_svq.data.windows import unbroken
@@ -334,7 +334,7 @@ def test_streamed_statistics_are_those_of_the_whole(count, offset, seed):
 @pytest.fixture
 def small_memory(monkeypatch):
     """Every array is too large for memory."""
-    monkeypatch.setattr(cache.at_hand, "__kwdefaults__", {**cache.at_hand.__kwdefaults__, "memory_limit": 0})
+    monkeypatch.setattr(cache, "IN_MEMORY", 0)
     monkeypatch.delenv(cache.ENVIRONMENT, raising=False)
 
 
@@ -350,7 +350,7 @@ def one_year(tmp_path):
 def test_cache_gives_the_same_data_and_is_built_once(one_year, monkeypatch):
     root, options = one_year
     plain = load(T2M, root, **options)[0].dataset
-    monkeypatch.setattr(cache.at_hand, "__kwdefaults__", {**cache.at_hand.__kwdefaults__, "memory_limit": 0})
+    monkeypatch.setattr(cache, "IN_MEMORY", 0)
     cached = load(T2M, root, **options)[0].dataset
     assert isinstance(cached._frames, FileFrames)
     assert torch.equal(cached[5][0], plain[5][0])
@@ -393,7 +393,7 @@ def test_cache_goes_elsewhere_when_the_data_cannot_be_written(one_year, small_me
 
 
 def _load_and_send(root, options, queue):
-    cache.at_hand.__kwdefaults__["memory_limit"] = 0
+    cache.IN_MEMORY = 0
     dataset = load(T2M, root, **options)[0].dataset
     queue.put((float(dataset[3][0].sum()), str(dataset._frames.path)))
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 import openstl_svq
 from openstl_svq.data import load_data
-from openstl_svq.data.frames import resize
+from openstl_svq.data.formats.images import resize
 from openstl_svq.methods import get_method
 from openstl_svq.training import checkpoint
 
@@ -484,6 +484,37 @@ def test_custom_netcdf_with_its_own_names_and_a_crop(tmp_path):
     assert "unknown variable 'rain'" in fails(tmp_path / "m.ckpt", tmp_path / "snow.nc", "-o", tmp_path / "x.nc")
 
 
+@pytest.mark.parametrize(
+    "name, dims", [("rain.nc", ("lat", "lon", "valid_time")), ("rain.nc4", ("time", "lat", "lon"))]
+)
+def test_custom_netcdf_has_the_grid_that_it_is_trained_with(tmp_path, name, dims):
+    time = np.datetime64("2013-05-01", "ns") + np.arange(9) * np.timedelta64(1, "D")
+    values = np.random.default_rng(0).normal(3, 2, (9, 8, 12)).astype("float32")
+    when = "valid_time" if "valid_time" in dims else "time"
+    data = xr.Dataset(
+        {"rain": ((when, "lat", "lon"), values, {"units": "mm"})},
+        {when: time, "lat": np.arange(8.0), "lon": np.arange(12.0)},
+    )
+    data.transpose(*dims).to_netcdf(tmp_path / name)
+    model = untrained(tmp_path / "m.ckpt", "custom", [4, 1, 8, 12], mean=3.0, std=2.0)
+    call("predict", tmp_path / "m.ckpt", tmp_path / name, "-o", tmp_path / "out.nc")
+    with xr.open_dataset(tmp_path / "out.nc") as out:
+        assert out["rain"].dims == ("time", "lat", "lon") and out["rain"].attrs == {"units": "mm"}
+        assert_close(out["rain"].values, model.predict(values[-4:, None])[:, 0], rtol=1e-5)
+        np.testing.assert_array_equal(out["lon"], data["lon"])
+        np.testing.assert_array_equal(out["time"], time[-1] + np.arange(1, 5) * np.timedelta64(1, "D"))
+
+
+def test_an_array_of_weather_is_read_at_the_time_step_of_the_training(run, model, tmp_path):
+    data = waves("2013-05-01", 40)
+    frames = data["t2m"].values[:, None]
+    np.savez(tmp_path / "hourly.npz", frames=frames, times=data["time"].values)
+    path = with_trained_on(run, tmp_path / "three.ckpt", interval_minutes=180)
+    call("predict", path, tmp_path / "hourly.npz", "-o", tmp_path / "out.npz")
+    with np.load(tmp_path / "out.npz") as out:
+        assert_close(out["frames"], model.predict(frames[6::3][-12:]), rtol=1e-5)
+
+
 def test_custom_arrays_in_the_shapes_that_are_trained_on(tmp_path):
     values = np.random.default_rng(0).normal(3, 2, (9, 8, 8)).astype("float32")
     model = untrained(tmp_path / "m.ckpt", "custom", [4, 1, 8, 8], mean=3.0, std=2.0)
@@ -667,8 +698,9 @@ def test_a_video_is_read_as_the_images_of_its_dataset_are(tmp_path):
     with np.load(tmp_path / "out.npz") as out:
         assert_close(out["frames"], model.predict(seen), rtol=1e-4, atol=2e-3)
     untrained(tmp_path / "video.ckpt", "kitticaltech", [4, 3, 16, 20])
-    assert "walk.gif has 16 x 16 pixels, and the model takes 16 x 20" in fails(
-        tmp_path / "video.ckpt", tmp_path / "walk.gif", "-o", tmp_path / "x.npz"
+    assert (
+        "walk.gif has frames of shape (3, 16, 16) (channels, height, width), and the model takes (3, 16, 20)"
+        in fails(tmp_path / "video.ckpt", tmp_path / "walk.gif", "-o", tmp_path / "x.npz")
     )
 
 
@@ -682,11 +714,11 @@ def test_a_video_is_read_as_the_images_of_its_dataset_are(tmp_path):
         (
             lambda d: [Image.fromarray(picture(0, 16, 20)).save(p) for p in d.iterdir()],
             (),
-            "16 x 20 pixels, and the model",
+            "frames of shape (3, 16, 20)",
         ),
         (lambda d: shutil.copy(d / "image-15.png", d / "run-17.png"), (), "2 sequences, image-... and run-..."),
         (lambda d: shutil.copy(d / "image-15.png", d / "image-015.png"), (), "the same number"),
-        (lambda d: [p.unlink() for p in d.iterdir()], (), "no images"),
+        (lambda d: [p.unlink() for p in d.iterdir()], (), "neither images nor videos"),
         (lambda d: None, ("--start", "soon"), "the start must be the number of a frame"),
         (lambda d: None, ("--all",), "holds one forecast"),
         (lambda d: None, ("--stride", "0"), "the stride must be 1 or more"),
@@ -702,17 +734,23 @@ def test_bad_images_end_with_one_message(video, walk, tmp_path, prepare, words, 
 @pytest.mark.parametrize(
     "write, message",
     [
-        (lambda p: np.savez(p, np.zeros((9, 3, 16, 20))), "has shape (9, 3, 16, 20); this model takes"),
-        (lambda p: np.savez(p, a=np.zeros((9, 3, 16, 16)), b=np.zeros(3)), "holds a, b; call the frames 'frames'"),
-        (lambda p: np.savez(p, np.array([[[["x"]]]] * 9).repeat(3, 1).repeat(16, 2).repeat(16, 3)), "not numbers"),
+        (lambda p: np.savez(p, np.zeros((9, 3, 16, 20))), "frames of shape (3, 16, 20)"),
+        (
+            lambda p: np.savez(p, a=np.zeros((9, 3, 16, 16)), b=np.zeros(3)),
+            "has the arrays a, b: say which one with data_name, or call it frames",
+        ),
+        (
+            lambda p: np.savez(p, np.array([[[["x"]]]] * 9).repeat(3, 1).repeat(16, 2).repeat(16, 3)),
+            "numbers (T, H, W), (T, C, H, W)",
+        ),
         (lambda p: np.savez(p, np.zeros((3, 3, 16, 16))), "too few frames"),
         (lambda p: np.savez(p, np.full((9, 3, 16, 16), 130.0)), "Give them in the same unit"),
         (lambda p: np.savez(p, frames=np.zeros((9, 3, 16, 16)), times=np.arange(9)), "times must be datetime64"),
         (
             lambda p: np.savez(p, frames=np.zeros((2, 3, 16, 16)), times=np.array(["2013", "2012"], "M8[m]")),
-            "must ascend",
+            "times must increase",
         ),
-        (lambda p: p.write_bytes(b"PK nothing"), "cannot be read as a numpy file"),
+        (lambda p: p.write_bytes(b"PK nothing"), "cannot be read"),
     ],
     ids=["shape", "names", "text", "few", "range", "numbers as times", "times", "damaged"],
 )

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from ..files import flush_to_disk, replacing
-from .frames import ArrayFrames, FileFrames, channel_statistics, chunk_length, in_chunks
+from .frames import ArrayFrames, Decode, FileFrames, Frames, channel_statistics, chunk_length, in_chunks, per_channel
 
 try:
     import fcntl
 except ImportError:  # not on Windows; there, processes that start at once each build, and the last one's copy stays
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 ENVIRONMENT = "OPENSTL_SVQ_CACHE"
 IN_MEMORY = 512 * 2**20
@@ -32,26 +32,26 @@ def fingerprint(paths: Iterable[Path]) -> list:
     return [(path.name, (stat := path.stat()).st_size, stat.st_mtime_ns) for path in sorted(paths)]
 
 
-def at_hand(source, *, beside, name: str, key, memory_limit: int = IN_MEMORY):
-    """``source``'s frames where windows can be read from fast: in memory if they are few, else in a file on disk.
+def cache_frames(frames: Frames, *, beside: Path, name: str, key, memory_limit: int | None = None) -> Frames:
+    """``frames`` where windows can be read from fast: in memory if they are few, else in a file on disk.
 
     Args:
-        source: frames that are slow to read.
+        frames: slow to read.
         beside, name, key: of the file, see :func:`cached_file`.
-        memory_limit: bytes of float32 up to which frames stay in memory.
+        memory_limit: bytes of float32 up to which frames stay in memory (default: ``IN_MEMORY``).
 
     Raises:
         OSError: no folder can be written, or the disk is full.
     """
-    if 4 * int(np.prod(source.shape)) <= memory_limit:
-        array = np.empty(source.shape, dtype=np.float32)
-        for begin, values in in_chunks(source):
+    if 4 * int(np.prod(frames.shape)) <= (IN_MEMORY if memory_limit is None else memory_limit):
+        array = np.empty(frames.shape, dtype=np.float32)
+        for begin, values in in_chunks(frames):
             array[begin : begin + len(values)] = values
         return ArrayFrames(array)
     return CachedFrames(
         cached_file(
-            lambda: (values for _, values in in_chunks(source)),
-            source.shape,
+            lambda: (values for _, values in in_chunks(frames)),
+            frames.shape,
             np.float32,
             beside=beside,
             name=name,
@@ -67,7 +67,7 @@ class CachedFrames(FileFrames):
         ValueError: a frame is not what was written.
     """
 
-    def __init__(self, path, decode: Callable[[np.ndarray], np.ndarray] | None = None):
+    def __init__(self, path: Path, decode: Decode | None = None):
         self._sums = _saved_sums(path)
         super().__init__(path, decode)
 
@@ -118,7 +118,7 @@ def cached_file(blocks: Callable[[], Iterable[np.ndarray]], shape, dtype, *, bes
 
 
 def cached_statistics(
-    frames, of: Callable = channel_statistics, part_of=None, key=None
+    frames: Frames, of: Callable = channel_statistics, part_of: Frames | None = None, key=None
 ) -> tuple[np.ndarray, np.ndarray]:
     """``of(frames)``, two arrays ``(1, C, 1, 1)``, kept beside frames that lie in a cache.
 
@@ -137,7 +137,7 @@ def cached_statistics(
         # A cache that has become read-only: computed again next time.
         with contextlib.suppress(OSError), replacing(path) as partial:
             partial.write_text(json.dumps({"statistics": saved, "crc32": zlib.crc32(json.dumps(saved).encode())}))
-    return tuple(np.asarray(v, dtype=np.float32).reshape(1, -1, 1, 1) for v in saved)
+    return per_channel(saved[0]), per_channel(saved[1])
 
 
 def _saved_statistics(path: Path) -> list | None:
@@ -152,7 +152,7 @@ def _saved_statistics(path: Path) -> list | None:
 
 def _sums(values: np.ndarray) -> np.ndarray:
     """CRC-32 of each entry of the first axis: uint32 ``(n,)``."""
-    return np.array([zlib.crc32(np.ascontiguousarray(value)) for value in values], dtype="<u4")
+    return np.array([zlib.crc32(np.ascontiguousarray(value).data) for value in values], dtype="<u4")
 
 
 def _saved_sums(path) -> np.ndarray:

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from ..files import replacing
-from .formats.netcdf import VARIABLES, WEATHERBENCH_GRID, write_file
+from .formats.weatherbench import VARIABLES, WEATHERBENCH_GRID, write_file
 
 PIECE_DAYS = 5
 _LAYERS, _TRUNCATION, _TIME_STEP = 8, 21, 30.0

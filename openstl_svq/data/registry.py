@@ -12,8 +12,10 @@ from torch.utils.data import DataLoader
 
 from ..naming import unknown
 from ..protocol import DIFFERENCES, OPENSTL, STRICT, differences
-from .frames import ImageFormat
+from .formats import ARRAYS, VIDEOS, open_source
+from .formats.images import ImageFormat, image_numbers
 from .loaders import make_loaders
+from .sources import Source
 from .windows import WindowDataset
 
 Entry = dict[str, Any]
@@ -43,6 +45,27 @@ class LoadSplits(Protocol):
     ) -> Sequence[WindowDataset]: ...
 
 
+def open_like_images(dataset: "Dataset", path: Path, config: Entry, /) -> Source:
+    """The frames in an array, a folder of images or a video, made as the dataset's loader makes them of images."""
+    shape = tuple(config["in_shape"][1:])
+    if path.suffix.lower() in ARRAYS:
+        # Bytes where the statistics are those of values in [0, 1] are pictures, which the loaders scale.
+        return open_source(path, bytes_are_images=bool(np.all(np.asarray(config.get("test_std", 1)) <= 1)))
+    if not path.is_dir() and path.suffix.lower() not in VIDEOS:
+        raise ValueError(
+            f"{path}: this model was trained on {dataset.name}; give .npy, .npz, a folder of images or a video."
+        )
+    if shape[0] not in (1, 3):
+        raise ValueError(f"this model takes {shape[0]} channels, and images have 1 or 3: give .npy or .npz.")
+    source = open_source(path, decode=lambda image: dataset.image_format.decode(image, shape), keep_counts=False)
+    sequences = sorted({beginning for beginning, _ in image_numbers(source.paths) or ()})
+    if len(sequences) > 1:
+        raise ValueError(
+            f"{path} holds {len(sequences)} sequences, {sequences[0]}... and {sequences[1]}...: give a folder with one."
+        )
+    return source
+
+
 @dataclass(frozen=True)
 class Dataset:
     """What is known of a dataset.
@@ -53,6 +76,8 @@ class Dataset:
         entry: see :func:`make_entry`.
         load_splits: reads it.
         image_format: how its frames are made of images.
+        open_to_forecast: opens a file or folder to forecast from, ``open_to_forecast(dataset, path, config)``, as the
+            data were opened that a model with this configuration was trained on.
         full_sizes: windows for training and for test that OpenSTL makes of the full dataset with the entry's splits and
             lengths: the sizes of the paper's Table 9.
         makers: what makes a small one: by source (``synthetic``, ``gcm``; the first is the default) a function
@@ -71,6 +96,7 @@ class Dataset:
     entry: Entry
     load_splits: LoadSplits
     image_format: ImageFormat = field(default_factory=ImageFormat)
+    open_to_forecast: Callable[["Dataset", Path, Entry], Source] = open_like_images
     full_sizes: tuple[int, int] | None = None
     makers: Mapping[str, Callable[..., list[Path]]] = field(default_factory=dict)
     is_field: bool = False
@@ -127,7 +153,8 @@ def _what_it_lacks(dataset: Dataset) -> str | None:
     shape = entry["in_shape"]
     if len(shape) != 4 or not all(isinstance(n, int) and n > 0 for n in (*shape, entry["aft_seq_length"])):
         return f"in_shape must be (T, C, H, W) and aft_seq_length a number of frames, got {shape} and {entry['aft_seq_length']!r}."
-    for what, function in {"load_splits": dataset.load_splits, "root": dataset.root, **dataset.makers}.items():
+    functions: dict[str, Any] = {key: getattr(dataset, key) for key in ("load_splits", "open_to_forecast", "root")}
+    for what, function in {**functions, **dataset.makers}.items():
         if not callable(function):
             return f"{what} must be a function, got {function!r}."
     if strange := set(dataset.differences) - set(DIFFERENCES):
@@ -242,7 +269,9 @@ def warn_of_other_sizes(dataname: str, config: Entry, train, test) -> None:
     """
     dataset = dataset_or_default(dataname)
     asked = ("pre_seq_length", "aft_seq_length", "train_time", "test_time", "idx_in", "idx_out", "step")
-    if not dataset.full_sizes or not all(np.array_equal(config.get(k), dataset.entry.get(k)) for k in asked):
+    if not dataset.full_sizes or not all(
+        np.array_equal(np.asarray(config.get(k)), np.asarray(dataset.entry.get(k))) for k in asked
+    ):
         return
     found, full = (len(train), len(test)), dataset.full_sizes
     if found != full:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .formats.netcdf import VARIABLES, WEATHERBENCH_GRID, write_file
+from .formats.weatherbench import VARIABLES, WEATHERBENCH_GRID, write_file
 
 # mean, gradient from equator to pole, amplitude of the seasons, amplitude of the waves, lowest and highest value
 _CLIMATE = {
@@ -131,7 +131,8 @@ def human(root, *, videos=(3, 1), windows=6, size=256, seed=0) -> list[Path]:
         windows: number of windows in each video.
     """
     root = Path(root) / "human"
-    paths, lists = [], {"train": [], "test": []}
+    paths: list[Path] = []
+    lists: dict[str, list[str]] = {"train": [], "test": []}
     for video in range(sum(videos)):
         rng = np.random.default_rng([seed, video])
         colour, centre = rng.uniform(60, 255, 3), rng.uniform(0.3, 0.7, 2) * size

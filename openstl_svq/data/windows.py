@@ -1,6 +1,6 @@
 """Windows over frames: input and target of one forecast. Every dataset of this host is one of these."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -8,74 +8,61 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .frames import chunk_length
+from .sources import Source
 
 
 class WindowDataset(Dataset):
     """Pairs of input and target frames, normalised: ``(T_in, C, H, W), (T_out, C, H, W)`` float32.
 
+    What the source says of the frames (``data_name``, ``units``, ``lat``, ``lon``, ``channels``, ``field``,
+    ``blue_first``) are attributes, ``mean`` and ``std`` too, as OpenSTL's datasets have them.
+
     Args:
-        frames: with ``read(indices) -> (n, C, H, W)`` and ``shape`` (see :mod:`.frames`).
+        source: the frames, and what is known of them.
         anchors: index of the frame that each window's offsets count from.
         idx_in, idx_out: offsets of the input and target frames.
-        data_name: name of the dataset or variable; a list of names for several variables.
-        mean, std: what turns a prediction back into the data's unit, ``(1, C, 1, 1)`` or numbers.
-        normalise: (mean, std) that the data are normalised with, where OpenSTL's differ from ``mean`` and ``std``.
-        times: datetime64 of each frame, or ``None``.
+        scaling: mean and standard deviation that turn a prediction back into the data's unit, ``(1, C, 1, 1)`` or
+            numbers.
+        normalise: those that the data are normalised with, where OpenSTL's differ from ``scaling``.
         split: indices of all frames of this split (default: those in some window).
-        units, lat, lon: of the data, or ``None``.
-        channels: name and unit (or ``None``) of each channel, if they are known.
-        blue_first: the channels are blue, green, red.
-        field: the frames are a field on a grid, not images: scores are means over it, not OpenSTL's sums.
         augment: changes the frames of a window together, ``(T, C, H, W) -> (T, C, H, W)``.
     """
 
     def __init__(
         self,
-        frames,
-        anchors,
-        idx_in,
-        idx_out,
+        source: Source,
+        anchors: np.ndarray,
+        idx_in: Sequence[int] | np.ndarray,
+        idx_out: Sequence[int] | np.ndarray,
         *,
-        data_name,
-        mean=0.0,
-        std=1.0,
-        normalise=None,
-        times=None,
-        split=None,
-        units=None,
-        lat=None,
-        lon=None,
-        channels: list[tuple[str, str | None]] | None = None,
-        blue_first=False,
-        field=False,
+        scaling: tuple = (0.0, 1.0),
+        normalise: tuple | None = None,
+        split: np.ndarray | None = None,
         augment: Callable[[Tensor], Tensor] | None = None,
     ):
-        self._frames = frames
+        self._frames, self._times, self._split, self._augment = source.frames, source.times, split, augment
         self._anchors = np.asarray(anchors, dtype=np.int64)
         self._offsets = np.concatenate([idx_in, idx_out]).astype(np.int64)
         self._steps_in = len(idx_in)
-        self._times = times
-        self._split = split
-        self.normalised_with = (mean, std) if normalise is None else normalise
-        self._augment = augment
-        self.data_name, self.mean, self.std = data_name, mean, std
-        self.units, self.lat, self.lon = units, lat, lon
-        self.channels, self.blue_first, self.field = channels, blue_first, field
+        self.mean, self.std = scaling
+        self.normalised_with = scaling if normalise is None else normalise
+        self.data_name, self.units, self.lat, self.lon = source.name, source.units, source.lat, source.lon
+        self.channels, self.blue_first, self.field = source.channels, source.blue_first, source.field
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._anchors)
 
-    def __getitem__(self, index) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         window = torch.from_numpy(self._read(self._anchors[index] + self._offsets))
         if self._augment is not None:
             window = self._augment(window)
         return window[: self._steps_in], window[self._steps_in :]
 
-    def input_times(self, index) -> np.ndarray | None:
+    def input_times(self, index: int) -> np.ndarray | None:
         """Times of the input frames of window ``index``: datetime64 ``(T_in,)``."""
         return None if self._times is None else self._times[self._anchors[index] + self._offsets[: self._steps_in]]
 
-    def target_times(self, index) -> np.ndarray | None:
+    def target_times(self, index: int) -> np.ndarray | None:
         """Times of the target frames of window ``index``: datetime64 ``(T_out,)``."""
         return None if self._times is None else self._times[self._anchors[index] + self._offsets[self._steps_in :]]
 
@@ -94,7 +81,12 @@ class WindowDataset(Dataset):
         return values if isinstance(mean, float) and (mean, std) == (0.0, 1.0) else (values - mean) / std
 
 
-def unbroken(segment: np.ndarray, idx_in, idx_out) -> np.ndarray:
+def offsets(steps: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Of so many input frames and target frames that follow each other, from the last input frame."""
+    return np.arange(1 - steps[0], 1), np.arange(1, steps[1] + 1)
+
+
+def unbroken(segment: np.ndarray, idx_in: np.ndarray, idx_out: np.ndarray) -> np.ndarray:
     """Anchors of all windows that lie within one segment.
 
     Args:
@@ -122,37 +114,6 @@ def sliding(video: np.ndarray, length: int, step: np.ndarray, number: np.ndarray
         else:
             last -= 1
     return np.array(starts, dtype=np.int64)
-
-
-def hold_out_end(group: np.ndarray, start: np.ndarray, length: int, fraction: float) -> tuple[np.ndarray, np.ndarray]:
-    """Which windows to train on, and which to validate on: the last ``fraction``, that shares nothing with the rest.
-
-    Args:
-        group: what must not be on both sides (a video, a person), for each window, ``(N,)``; the last ones that appear
-            go to validation.
-        start: first frame of each window, ``(N,)``; within a single group, windows that reach into the validation part
-            are left out.
-        length: frames in a window.
-
-    Raises:
-        ValueError: too few windows to part.
-    """
-    count = len(group)
-    cut = count - max(1, round(fraction * count))
-    _, appears, member = np.unique(group, return_index=True, return_inverse=True)
-    order = np.argsort(appears[member], kind="stable")
-    borders = np.flatnonzero(np.diff(member[order])) + 1
-    if len(borders):
-        cut = borders[np.abs(borders - cut).argmin()]
-        training = order[:cut]
-    else:
-        training = np.flatnonzero(start + length <= start[cut])
-    if not len(training):
-        raise ValueError(
-            f"{count} training windows are too few to hold out {fraction:g} of them for validation: give "
-            "more data or a smaller val_fraction (protocol openstl validates on the test data)."
-        )
-    return training, order[cut:]
 
 
 class CropAndFlip:

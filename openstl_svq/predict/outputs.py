@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data.formats.sources import VIDEOS
+from ..data.formats import ARRAYS, IMAGES, VIDEOS
 from ..data.registry import dataset_or_default
 from ..files import replacing
-from .inputs import ARRAYS, Series, images_in
+from .inputs import Series
 
 PICTURES = (".gif", ".mp4", ".png")
 ENDINGS = (".nc", ".npz", *PICTURES)
@@ -29,7 +29,8 @@ def output_path(source, out=None, *, force: bool = False) -> Path:
     source = Path(source)
     if out is None:
         array = source.suffix.lower() in ARRAYS
-        images = source.suffix.lower() in VIDEOS or (source.is_dir() and images_in(source))
+        files = source.iterdir() if source.is_dir() else ()
+        images = source.suffix.lower() in VIDEOS or any(p.suffix.lower() in IMAGES for p in files)
         out = f"{source.resolve().stem}_forecast{'.npz' if array else '.gif' if images else '.nc'}"
     out = Path(out)
     if out.suffix.lower() not in ENDINGS:

@@ -1,17 +1,19 @@
 """A user's own data: one array, one NetCDF or Zarr store, images or videos."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ...naming import choose
 from ..cache import cached_statistics
-from ..formats.sources import open_source
-from ..frames import ArrayFrames, channel_statistics, in_chunks
+from ..formats import open_source
+from ..frames import Frames, channel_statistics, in_chunks
 from ..registry import Dataset, Entry, make_entry, register_dataset
-from ..times import SPLITS, period, refuse_overlap
-from ..windows import CropAndFlip, WindowDataset, unbroken
+from ..sources import Source
+from ..splits import SPLITS, by_share, by_time
+from ..windows import CropAndFlip, WindowDataset, offsets, unbroken
 
 _KINDS = ("standard", "minmax", "none")
 
@@ -43,23 +45,25 @@ def load_splits(
     Raises:
         FileNotFoundError, ValueError: the data are not there, or not as asked for.
     """
-    path = Path(data_root)
+    path = data_root
     if not path.exists():
         raise FileNotFoundError(
             f"{dataset.name}: there is no {path}. data_root must be an .npy, .npz, .nc or .zarr, a "
             "video, or a folder of images or videos."
         )
-    source = open_source(path, config.get("data_name"))
-    source.crop(config.get("crop"))
-    frames = source.frames(path)
-    _same_shape(frames, config["in_shape"], config.get("crop"), path)
-    idx_in = np.arange(1 - config["pre_seq_length"], 1)
-    idx_out = np.arange(1, config["aft_seq_length"] + 1)
+    source = open_source(path, config.get("data_name")).crop(config.get("crop"))
+    _same_shape(source.frames, config["in_shape"], config.get("crop"), path)
     _warn_of_gaps(source, path)
+    source = source.cached(path)
+    source = replace(source, name=source.name or path.stem)
+    idx_in, idx_out = offsets((config["pre_seq_length"], config["aft_seq_length"]))
     anchors = unbroken(source.stretch, idx_in, idx_out)
+    by_dates = any(config.get(key) for key in SPLITS)
+    parts = by_time(config, source.times) if by_dates else by_share(config["split"], source.series)
+    scaling = _scaling(source.frames, parts[0], config.get("normalise") or ("standard" if source.field else "none"))
 
-    datasets, scaling = [], None
-    for name, split in zip(("training", "validation", "test"), _split(source, config)):
+    datasets = []
+    for name, split in zip(("training", "validation", "test"), parts):
         inside = anchors[np.isin(anchors + idx_in[0], split) & np.isin(anchors + idx_out[-1], split)]
         if not len(inside):
             raise ValueError(
@@ -67,33 +71,19 @@ def load_splits(
                 "in a row at one interval, which one window needs. Give more data, another split, or "
                 "shorter pre_seq_length and aft_seq_length."
             )
-        if scaling is None:
-            scaling = _scaling(frames, split, config.get("normalise") or ("none" if source.images else "standard"))
-        datasets.append(
-            WindowDataset(
-                frames,
-                inside,
-                idx_in,
-                idx_out,
-                data_name=source.name or path.stem,
-                mean=scaling[0],
-                std=scaling[1],
-                times=source.times,
-                split=split,
-                units=source.units,
-                lat=source.lat,
-                lon=source.lon,
-                channels=source.channels,
-                field=not source.images,
-                augment=CropAndFlip(0.95) if use_augment and name == "training" else None,
-            )
-        )
+        augment = CropAndFlip(0.95) if use_augment and name == "training" else None
+        datasets.append(WindowDataset(source, inside, idx_in, idx_out, scaling=scaling, split=split, augment=augment))
     return datasets
+
+
+def open_to_forecast(dataset: Dataset, path: Path, config: Entry, /) -> Source:
+    """The frames in ``path`` as they would be read to train on them."""
+    return open_source(path, config.get("data_name"), keep_counts=False).crop(config.get("crop"))
 
 
 def _warn_of_gaps(source, path):
     """Of images that are missing by their numbers: that could be chance."""
-    gaps = np.flatnonzero((np.diff(source.stretch) != 0) & (np.diff(source.video) == 0))
+    gaps = np.flatnonzero((np.diff(source.stretch) != 0) & (np.diff(source.series) == 0))
     if source.numbers is not None and len(source.paths) == len(source.numbers) and len(gaps):
         before, after = (source.paths[gaps[0] + k].name for k in (0, 1))
         warnings.warn(
@@ -115,34 +105,7 @@ def _same_shape(frames, in_shape, crop, path):
         )
 
 
-def _split(source, config):
-    """Indices of the frames of each part."""
-    if any(config.get(key) for key in SPLITS):
-        if source.times is None:
-            raise ValueError(
-                "train_time, val_time and test_time need data with dates as times; give split=[0.7,0.1,0.2] instead."
-            )
-        if not all(config.get(key) for key in SPLITS):
-            raise ValueError("train_time, val_time and test_time go together: one of them is missing.")
-        refuse_overlap(config)
-        bounds = [period(config[key], key)[:2] for key in SPLITS]
-        return [np.flatnonzero((source.times >= begin) & (source.times < end)) for begin, end in bounds]
-    shares = np.array([v if isinstance(v, (int, float)) else np.nan for v in np.ravel(config["split"])], dtype=float)
-    if shares.shape != (3,) or not (shares > 0).all() or not np.isclose(shares.sum(), 1):
-        raise ValueError(
-            f"split must be three shares above 0 that add to 1, as in [0.7, 0.1, 0.2], got {config['split']!r}."
-        )
-    cuts = np.cumsum(shares[:2])
-    borders = np.flatnonzero(np.diff(source.video)) + 1
-    if len(borders) >= 2:  # whole videos
-        wanted = np.rint(cuts * (len(borders) + 1)).astype(int).clip([1, 2], [len(borders) - 1, len(borders)])
-        cuts = borders[[wanted[0] - 1, max(wanted[1], wanted[0] + 1) - 1]]
-    else:
-        cuts = np.rint(cuts * source.shape[0]).astype(int)
-    return np.split(np.arange(source.shape[0]), cuts)
-
-
-class _Part(ArrayFrames):
+class _Part(Frames):
     """Some of the frames."""
 
     def __init__(self, frames, indices):
@@ -188,5 +151,6 @@ register_dataset(
             crop=None,
         ),
         load_splits,
+        open_to_forecast=open_to_forecast,
     )
 )

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ...protocol import differences
 from .. import synthetic
-from ..frames import ImageFormat, ImageFrames, resize
+from ..formats.images import ImageFormat, ImageFrames, resize
 from ..registry import Dataset, Entry, make_entry, register_dataset
-from ..windows import CropAndFlip, WindowDataset, hold_out_end
+from ..sources import Source
+from ..splits import train_and_test
+from ..windows import CropAndFlip, WindowDataset, offsets
 
 
 def load_splits(
@@ -21,7 +22,7 @@ def load_splits(
     A line ``<beginning of the file names>,<first frame>`` is a window. Frames are in [0, 1], channels in OpenSTL's
     order: blue, green, red. ``strict`` validates on the last videos of the training list, ``openstl`` on the test list.
     """
-    root = Path(data_root) / "human"
+    root = data_root / "human"
     for path in (root / "train.txt", root / "test.txt", root / "images"):
         if not path.exists():
             raise FileNotFoundError(
@@ -31,14 +32,16 @@ def load_splits(
             )
     there = {f"images/{name}" for name in os.listdir(root / "images")}
     train, test = (_Windows(root, f"{split}.txt", config, there) for split in ("train", "test"))
-    augment = CropAndFlip(0.975) if use_augment else None
-    tested = test.dataset(np.arange(len(test.prefix)))
-    if "selection" in differences(protocol):
-        return [train.dataset(np.arange(len(train.prefix)), augment), tested, tested]
-    training, validation = hold_out_end(
-        train.prefix, train.first, train.length * IMAGES.stride, config.get("val_fraction", 0.1)
+    return train_and_test(
+        train.dataset,
+        test.dataset(np.arange(len(test.prefix))),
+        group=train.prefix,
+        start=train.first,
+        length=train.length * IMAGES.stride,
+        config=config,
+        protocol=protocol,
+        augment=CropAndFlip(0.975) if use_augment else None,
     )
-    return [train.dataset(training, augment), train.dataset(validation), tested]
 
 
 class _Windows:
@@ -92,12 +95,9 @@ class _Windows:
         number = self.first[indices // self.length] + indices % self.length * IMAGES.stride
         _, once = np.unique(np.stack([self.prefix[indices // self.length], number]), axis=1, return_index=True)
         return WindowDataset(
-            frames,
+            Source(frames, "human", blue_first=IMAGES.blue_first),
             windows * self.length + self.steps[0] - 1,
-            np.arange(1 - self.steps[0], 1),
-            np.arange(1, self.steps[1] + 1),
-            data_name="human",
-            blue_first=IMAGES.blue_first,
+            *offsets(self.steps),
             augment=augment,
             split=indices[np.sort(once)],
         )

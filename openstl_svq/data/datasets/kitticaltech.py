@@ -1,22 +1,25 @@
 """KittiCaltech: trained on KITTI (https://doi.org/10.1177/0278364913491297), tested on Caltech Pedestrian."""
 
-import io
-import re
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from ...files import reading
 from ...protocol import differences
 from .. import synthetic
 from ..cache import CachedFrames, cached_file, fingerprint
-from ..frames import ArrayFrames, FileFrames, from_images, read_image
+from ..formats.hickle import HickleImages, hickle_strings
+from ..formats.videos import seq_images, seq_offsets
+from ..frames import FileFrames, from_images
 from ..registry import Dataset, Entry, make_entry, register_dataset
-from ..windows import CropAndFlip, WindowDataset, hold_out_end, sliding
+from ..sources import Source
+from ..splits import train_and_test
+from ..windows import CropAndFlip, WindowDataset, offsets, sliding
 
 _EVERY = 3  # frames of a Caltech video
-_JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF"
 
 
 def load_splits(
@@ -29,7 +32,7 @@ def load_splits(
     KITTI's own validation drives (``X_val``), or on the end of the training windows where there are none; ``openstl``
     on the test windows. As in OpenSTL, frames are red first but for the test frames that come from ``caltech``.
     """
-    root = Path(data_root)
+    root = data_root
     steps = config["pre_seq_length"], config["aft_seq_length"]
     length, shape = sum(steps), tuple(config["in_shape"][1:])
     validation, videos = None, False
@@ -63,28 +66,26 @@ def load_splits(
                 f"{len(frames)} {where} frames (it may be of another length). Shorten pre_seq_length and "
                 "aft_seq_length."
             )
-    if "selection" not in differences(protocol) and validation is None:
-        frames, starts = train
-        order = np.argsort(starts)
-        starts = starts[order]
-        training, held_out = hold_out_end(np.zeros(len(starts)), starts, length, config.get("val_fraction", 0.1))
-        train, validation = (frames, starts[training]), (frames, starts[held_out])
 
-    def dataset(split, augment=None, blue_first=False):
+    def windows(split, chosen=None, augment=None, blue_first=False):
         frames, starts = split
-        return WindowDataset(
-            frames,
-            starts + steps[0] - 1,
-            np.arange(1 - steps[0], 1),
-            np.arange(1, steps[1] + 1),
-            data_name="kitticaltech",
-            blue_first=blue_first,
-            augment=augment,
-        )
+        anchors = (starts if chosen is None else starts[chosen]) + steps[0] - 1
+        source = Source(frames, "kitticaltech", blue_first=blue_first)
+        return WindowDataset(source, anchors, *offsets(steps), augment=augment)
 
-    tested = dataset(test, blue_first=videos)
-    augment = CropAndFlip(0.95) if use_augment else None
-    return [dataset(train, augment), dataset(validation) if validation else tested, tested]
+    if "selection" not in differences(protocol) and validation is None:
+        train = train[0], np.sort(train[1])  # the last are held out
+    return train_and_test(
+        partial(windows, train),
+        windows(test, blue_first=videos),
+        group=np.zeros(len(train[1])),
+        start=train[1],
+        length=length,
+        config=config,
+        protocol=protocol,
+        augment=CropAndFlip(0.95) if use_augment else None,
+        validation=windows(validation) if validation else None,
+    )
 
 
 def _npy(folder, split):
@@ -96,10 +97,8 @@ def _npy(folder, split):
 
 
 def _images(path) -> FileFrames:
-    try:
+    with reading(path):
         stored = np.load(path, mmap_mode="r")
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{path} cannot be read ({error}): it may be cut off; fetch it again.") from error
     if stored.ndim != 4 or stored.shape[-1] not in (1, 3):
         raise ValueError(f"{path} has shape {stored.shape}; images (N, H, W, 3) are needed.")
     if stored.dtype != np.uint8 and stored.dtype.kind != "f":
@@ -116,72 +115,11 @@ def _images(path) -> FileFrames:
 def _kitti(folder, split, length):
     """Frames of a split, and non-overlapping windows within its drives."""
     frames = folder / f"X_{split}.hkl"
-    sources = _hkl_list(folder / f"sources_{split}.hkl")
-    images = _HklImages(frames)
+    sources = hickle_strings(folder / f"sources_{split}.hkl")
+    images = HickleImages(frames)
     if len(sources) != len(images):
         raise ValueError(f"{frames} has {len(images)} frames, {folder / f'sources_{split}.hkl'} names {len(sources)}.")
     return images, sliding(np.array(sources), length, np.full(len(sources), length))
-
-
-class _HklImages(ArrayFrames):
-    """Images in a hickle file of any version, which is HDF5 beneath; opened anew for each read."""
-
-    def __init__(self, path):
-        self.path = path
-        with _hdf5(path) as file:
-            found = _datasets(file)
-            if len(found) != 1 or len(found[0].shape) != 4:
-                raise ValueError(f"{path} does not hold one array of images (N, H, W, 3).")
-            self._name = found[0].name
-            self.shape = (len(found[0]), *from_images(found[0][:1]).shape[1:])
-
-    def read(self, indices):
-        with _hdf5(self.path) as file:
-            indices = np.asarray(indices)
-            first = int(indices.min())
-            return from_images(file[self._name][first : int(indices.max()) + 1][indices - first])
-
-
-def _hkl_list(path) -> list[str]:
-    with _hdf5(path) as file:
-        found = _datasets(file)
-        # One array of strings, a scalar for each, or, since hickle 4, an array (1, n) of characters for each.
-        values = [
-            v
-            for one in found
-            for v in ([one[()].tobytes()] if one.dtype == "S1" and one.ndim == 2 else np.atleast_1d(one[()]))
-        ]
-    return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
-
-
-def _datasets(file) -> list:
-    """The data arrays in a hickle file of any version, in the order of the numbers in their names."""
-    import h5py
-
-    found = []
-
-    def visit(name, item):
-        if name.startswith("data") and isinstance(item, h5py.Dataset):
-            found.append(item)
-
-    file.visititems(visit)
-    return sorted(found, key=lambda item: [int(n) for n in re.findall(r"\d+", item.name)])
-
-
-def _hdf5(path):
-    try:
-        import h5py
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{path} is read with h5py, which is not installed: pip install h5py, or convert the "
-            "data to kitticaltech_npy."
-        ) from error
-    try:
-        return h5py.File(path, "r")
-    except FileNotFoundError:
-        raise FileNotFoundError(f"kitticaltech: no file {path}.") from None
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read ({error}): it may be cut off; fetch it again.") from error
 
 
 def _caltech(folder, length, size):
@@ -199,7 +137,7 @@ def _caltech(folder, length, size):
     place = {"beside": folder.parent, "key": fingerprint(videos)}
     counts = np.load(
         cached_file(
-            lambda: (np.array([len(_frame_offsets(video)) // _EVERY]) for video in videos),
+            lambda: (np.array([len(seq_offsets(video)) // _EVERY]) for video in videos),
             (len(videos),),
             np.int64,
             name="caltech_counts",
@@ -217,18 +155,12 @@ def _caltech(folder, length, size):
     return CachedFrames(path, from_images), sliding(video, length, np.full(len(video), length))
 
 
-def _frame_offsets(path) -> list[int]:
-    """Where the JPEG images of a .seq video begin."""
-    return [match.start() for match in re.finditer(re.escape(_JPEG), path.read_bytes())]
-
-
 def _decode(path, size) -> Iterator[np.ndarray]:
     """Every third frame, scaled to ``size``'s height and cut to its width: bytes ``(1, H, W, 3)``, blue, green, red."""
     from skimage.transform import resize
 
-    data, offsets = path.read_bytes(), _frame_offsets(path)
-    for number in range(_EVERY - 1, len(offsets) // _EVERY * _EVERY, _EVERY):
-        image = read_image(io.BytesIO(data[offsets[number] :]))[..., ::-1]
+    for image in seq_images(path, _EVERY):
+        image = image[..., ::-1]
         width = round(size[0] / image.shape[0] * image.shape[1])
         image = resize(image, (size[0], width), preserve_range=True)
         left = (width - size[1]) // 2

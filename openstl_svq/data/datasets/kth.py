@@ -9,9 +9,11 @@ import numpy as np
 
 from ...protocol import differences
 from .. import synthetic
-from ..frames import ImageFormat, ImageFrames, resize
+from ..formats.images import ImageFormat, ImageFrames, resize
 from ..registry import Dataset, Entry, make_entry, register_dataset
-from ..windows import CropAndFlip, WindowDataset, hold_out_end, sliding
+from ..sources import Source
+from ..splits import train_and_test
+from ..windows import CropAndFlip, WindowDataset, offsets, sliding
 
 _SLOW = ("boxing", "handclapping", "handwaving", "walking")
 _FAST = ("jogging", "running")  # few frames each: their windows follow every three frames
@@ -28,7 +30,7 @@ def load_splits(
     People 1-16 train, 17-25 test. ``strict`` validates on the last people of the training part, ``openstl`` on the test
     part. A window never spans a missing frame.
     """
-    root = Path(data_root) / "kth"
+    root = data_root / "kth"
     missing = [action for action in _SLOW + _FAST if not (root / action).is_dir()]
     if missing:
         raise FileNotFoundError(
@@ -38,15 +40,19 @@ def load_splits(
         )
     train = _Clips(root, range(1, _TRAINING_PEOPLE + 1), config)
     test = _Clips(root, range(_TRAINING_PEOPLE + 1, 26), config)
-    augment = CropAndFlip(0.95) if use_augment else None
-    if "selection" in differences(protocol):
-        tested = test.windows(test.starts)
-        return [train.windows(train.starts, augment), tested, tested]
-    person = train.person[train.starts]
-    order = np.argsort(person, kind="stable")
-    starts = train.starts[order]
-    training, validation = hold_out_end(person[order], starts, train.length, config.get("val_fraction", 0.1))
-    return [train.windows(starts[training], augment), train.windows(starts[validation]), test.windows(test.starts)]
+    starts = train.starts
+    if "selection" not in differences(protocol):  # by person, the last of whom are then held out
+        starts = starts[np.argsort(train.person[starts], kind="stable")]
+    return train_and_test(
+        lambda windows, augment=None: train.windows(starts[windows], augment),
+        test.windows(test.starts),
+        group=train.person[starts],
+        start=starts,
+        length=train.length,
+        config=config,
+        protocol=protocol,
+        augment=CropAndFlip(0.95) if use_augment else None,
+    )
 
 
 class _Clips:
@@ -64,14 +70,14 @@ class _Clips:
                 match = _FOLDER.match(folder)
                 if not match or int(match[1]) not in people:
                     continue
-                images = sorted(name for name in os.listdir(root / action / folder) if _IMAGE.match(name))
-                self.paths += [os.path.join(root, action, folder, name) for name in images]
-                number += [int(_IMAGE.match(name)[1]) for name in images]
+                images = [found for name in sorted(os.listdir(root / action / folder)) if (found := _IMAGE.match(name))]
+                self.paths += [os.path.join(root, action, folder, found.string) for found in images]
+                number += [int(found[1]) for found in images]
                 video += [f"{action}/{folder}"] * len(images)
                 step += [3 if action in _FAST else self.length] * len(images)
                 person += [int(match[1])] * len(images)
         self.person = np.array(person)
-        self.starts = sliding(np.array(video), self.length, step, np.array(number))
+        self.starts = sliding(np.array(video), self.length, np.array(step), np.array(number))
         if not len(self.starts):
             raise ValueError(
                 f"kth: people {people[0]}-{people[-1]} have {len(self.paths)} frames under {root} and no "
@@ -81,14 +87,7 @@ class _Clips:
 
     def windows(self, starts, augment=None) -> WindowDataset:
         frames = ImageFrames(self.paths.__getitem__, len(self.paths), partial(_grey, shape=self.shape), self.shape)
-        return WindowDataset(
-            frames,
-            starts + self.steps[0] - 1,
-            np.arange(1 - self.steps[0], 1),
-            np.arange(1, self.steps[1] + 1),
-            data_name="kth",
-            augment=augment,
-        )
+        return WindowDataset(Source(frames, "kth"), starts + self.steps[0] - 1, *offsets(self.steps), augment=augment)
 
 
 def _grey(image, shape):

@@ -1,7 +1,8 @@
 """WeatherBench (https://arxiv.org/abs/2002.00469) and files in its layout: ``<variable>/<variable>*.nc``."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,12 +10,24 @@ import numpy as np
 
 from ...protocol import DIFFERENCES, OPENSTL, STRICT, differences
 from .. import gcm, synthetic
-from ..cache import at_hand, cached_statistics, fingerprint
-from ..formats.netcdf import VARIABLES
-from ..formats.weather_files import NetCDFFrames, WeatherVariable, check_grid, frame_interval, variable_files
+from ..cache import cache_frames, cached_statistics, fingerprint
+from ..formats import ARRAYS, open_source
+from ..formats.stores import open_netcdf
+from ..formats.weatherbench import (
+    VARIABLES,
+    WeatherFrames,
+    WeatherVariable,
+    check_grid,
+    frame_interval,
+    variable_files,
+    weather_source,
+    with_grid,
+)
 from ..registry import Dataset, Entry, make_entry, register_dataset
-from ..times import SPLITS, period, refuse_overlap, segments
-from ..windows import CropAndFlip, WindowDataset, unbroken
+from ..sources import Source
+from ..splits import SPLITS, period, refuse_overlap
+from ..times import segments
+from ..windows import CropAndFlip, WindowDataset, offsets, unbroken
 
 # data_name -> variables, which become channels in this order
 GROUPS = {
@@ -47,9 +60,7 @@ def load_splits(
         FileNotFoundError, ValueError: the data are not there, or not as asked for.
     """
     dataname, data_name = dataset.name, config["data_name"]
-    names = data_name if isinstance(data_name, (list, tuple)) else GROUPS.get(data_name)
-    if not names or set(names) - set(VARIABLES):
-        raise ValueError(f"unknown data_name {data_name!r}: give one of {', '.join(GROUPS)}, or a list of variables.")
+    names = _names(data_name)
     folder = _weather_folder(dataname, data_root, names, resolution)
     variables = [WeatherVariable.of_files(variable_files(folder, name), name, config.get("level", 1)) for name in names]
     check_grid(variables, config["in_shape"], dataname)
@@ -60,34 +71,25 @@ def load_splits(
     if protocol != OPENSTL:
         refuse_overlap(config)
         variables = [v.ascending() for v in variables]
-    described = {
-        "data_name": _scored(variables) if data_name in _SCORED_ONE_BY_ONE or names is data_name else data_name,
-        "units": variables[0].units if len({v.units for v in variables}) == 1 else None,
-        "channels": [channel for v in variables for channel in v.described()],
-        "lat": variables[0].lat,
-        "lon": variables[0].lon,
-    }
+    by_name = data_name in _SCORED_ONE_BY_ONE or names is data_name
+    source = weather_source(variables, _scored(variables) if by_name else data_name)
     datasets, training = [], None
     for split in SPLITS if "selection" not in taken else ("train_time", "test_time"):
         times, anchors, idx_in, idx_out = _windows(variables, config, split, taken, dataname)
         frames = _read(folder, variables, times, dataname, split)
         own = _statistics(frames, variables, split) if training is None or "statistics" in taken else training
         training = training or own
-        # What is exposed brings predictions back to their unit; OpenSTL exposes the training split's for one variable.
-        mean, std = own if isinstance(described["data_name"], list) else training
         datasets.append(
             WindowDataset(
-                frames,
+                replace(source, frames=frames, times=times),
                 anchors,
                 idx_in,
                 idx_out,
-                mean=mean,
-                std=std,
+                # What brings predictions back to their unit; OpenSTL's is the training split's for one variable.
+                scaling=own if isinstance(source.name, list) else training,
                 normalise=own,
-                times=times,
                 split=np.arange(len(times)),
                 augment=CropAndFlip(0.96) if use_augment and split == "train_time" else None,
-                **described,
             )
         )
     return [datasets[0], datasets[1], datasets[-1]]
@@ -100,10 +102,42 @@ def _scored(variables: list[WeatherVariable]) -> list[str]:
     return [name for v in variables for name in ([f"{v.name}_{p:g}" for p in v.pressures] or [v.name])]
 
 
+def _names(data_name: str | Sequence[str]) -> Sequence[str]:
+    names = GROUPS.get(data_name, []) if isinstance(data_name, str) else data_name
+    if not names or set(names) - set(VARIABLES):
+        raise ValueError(f"unknown data_name {data_name!r}: give one of {', '.join(GROUPS)}, or a list of variables.")
+    return names
+
+
+def open_to_forecast(dataset: Dataset, path: Path, config: Entry, /) -> Source:
+    """The frames in a NetCDF file, or a folder of them, flat or with WeatherBench's folder for each variable; or in an
+    array."""
+    if path.suffix.lower() in ARRAYS:
+        return open_source(path, bytes_are_images=False)
+    level = config.get("level", 1)
+    variables = [WeatherVariable.of_files(_files(path, name), name, level) for name in _names(config["data_name"])]
+    check_grid(variables, config["in_shape"], str(path))
+    if config.get("protocol", OPENSTL) != OPENSTL:
+        variables = [v.ascending() for v in variables]
+    return with_grid(weather_source(variables), variables)
+
+
+def _files(path: Path, name: str) -> list[Path]:
+    if path.is_file():
+        return [path]
+    files = sorted((path / VARIABLES[name].folder).glob("*.nc"))
+    for file in [] if files else sorted(path.glob("*.nc")):
+        with open_netcdf(file) as data:
+            if name in data.data_vars:
+                files.append(file)
+    if not files:
+        raise FileNotFoundError(f"no NetCDF file with {name!r} in {path} or {path / VARIABLES[name].folder}.")
+    return files
+
+
 def _windows(variables, config, split, taken, dataname):
     """Times of a split's frames; anchors and offsets of its windows."""
-    idx_in = np.arange(1 - config["pre_seq_length"], 1)
-    idx_out = np.arange(1, config["aft_seq_length"] + 1)
+    idx_in, idx_out = offsets((config["pre_seq_length"], config["aft_seq_length"]))
     if "steps" in taken:
         idx_in, idx_out = (
             np.asarray(config.get(key) or given) for key, given in (("idx_in", idx_in), ("idx_out", idx_out))
@@ -184,8 +218,8 @@ def _times_within(variables, bounds, split, complete=False):
 
 def _read(folder, variables, times, dataname, split):
     key = [(v.name, v.levels, v.flip, fingerprint(v.paths)) for v in variables]
-    return at_hand(
-        NetCDFFrames(variables, times),
+    return cache_frames(
+        WeatherFrames(variables, times),
         beside=folder,
         name=f"{dataname}_{split}",
         key=(key, times.astype(np.int64).tobytes()),
@@ -261,6 +295,7 @@ def register_weather(
             partial(load_splits, resolution=resolution),
             full_sizes=full_sizes,
             makers=makers,
+            open_to_forecast=open_to_forecast,
             is_field=True,
             differences=frozenset(DIFFERENCES),
             root=root,

@@ -4,7 +4,7 @@ It came with the authors' released code after the paper: channels, levels, years
 years begin in 1980 since WeatherBench's precipitation and solar radiation lack the first hours of 1979.
 """
 
-from ..formats.netcdf import VARIABLES
+from ..formats.weatherbench import VARIABLES
 from ..registry import make_entry
 from .weather import GROUPS, METRICS, TIMES, register_weather, six_hourly
 

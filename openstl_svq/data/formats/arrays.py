@@ -1,0 +1,75 @@
+"""Arrays: ``.npy`` and ``.npz``."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ...files import reading
+from ...naming import choose
+from ..frames import ArrayFrames, FileFrames, Frames, from_images
+from ..sources import Source
+from ..times import times_or_numbers
+
+ARRAYS = (".npy", ".npz")
+
+
+def open_array(path: Path, data_name: str | None = None, *, bytes_are_images: bool = True) -> Source:
+    """The frames in ``path``: ``(T, H, W)``, ``(T, C, H, W)`` or ``(N, T, C, H, W)``; images ``(T, H, W, 3)``.
+
+    Args:
+        data_name: the array in an ``.npz``; needed where there are several, and none is called ``frames``. One called
+            ``time`` or ``times`` says when the frames are.
+        bytes_are_images: bring bytes to [0, 1]; else they are numbers as others are.
+
+    Raises:
+        ValueError: no array, damaged, or without what is asked for.
+    """
+    times, name = None, None
+    with reading(path):
+        content = np.load(path, mmap_mode="r" if path.suffix.lower() == ".npy" else None)
+    if isinstance(content, np.ndarray):
+        array = content
+    else:
+        names = [name for name in content.files if name not in ("time", "times")]
+        if data_name is None and len(names) != 1 and "frames" not in names:
+            raise ValueError(
+                f"{path} has the arrays {', '.join(names)}: say which one with data_name, or call it frames."
+            )
+        name = choose("array", data_name or ("frames" if "frames" in names else names[0]), names)
+        with reading(f"{path}: the array {name}"):  # only now are they read
+            array = content[name]
+        for key in {"time", "times"} & set(content.files):
+            with reading(f"{path}: the array {key}"):
+                times = content[key]
+        if times is not None and times.dtype.kind != "M":
+            raise ValueError(
+                f"{path}: its times must be datetime64, got {times.dtype}. Convert them, or leave them out."
+            )
+    images = bytes_are_images and array.dtype == np.uint8
+    view = _image_view if images else _number_view
+    shape = view(array).shape
+    if len(shape) != 4 or array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{path} holds {array.dtype} of shape {array.shape}; numbers (T, H, W), (T, C, H, W) or (N, "
+            "T, C, H, W), or images (T, H, W, 3) are needed."
+        )
+    if times is not None and times.shape != shape[:1]:
+        raise ValueError(f"{path} has {shape[0]} frames and times of shape {times.shape}.")
+    decode = from_images if images else None
+    frames: Frames = ArrayFrames(view(array), decode) if name else FileFrames(path, decode, view)
+    video = np.repeat(np.arange(len(array)), array.shape[1]) if array.ndim == 5 else None
+    return Source(frames, name, **times_or_numbers(times, path), video=video, field=not images, paths=(path,))
+
+
+def _number_view(array: np.ndarray) -> np.ndarray:
+    """As ``(frames, C, H, W)``."""
+    array = array.reshape(-1, *array.shape[2:]) if array.ndim == 5 else array
+    return array[:, None] if array.ndim == 3 else array
+
+
+def _image_view(array: np.ndarray) -> np.ndarray:
+    """As ``(frames, H, W, C)``, as which images may be stored already."""
+    if array.ndim == 4 and array.shape[-1] in (1, 3):
+        return array
+    array = _number_view(array)
+    return array.transpose(0, 2, 3, 1) if array.ndim == 4 else array

@@ -1,0 +1,196 @@
+"""Stores of named variables: NetCDF and Zarr."""
+
+import os
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ...naming import choose
+from ..frames import Frames
+from ..sources import Grid, Source
+from ..times import times_or_numbers
+from .folders import files_in
+
+STORES = (".nc", ".nc4", ".zarr")
+
+
+def open_store(path: Path, data_name: str | Sequence[str] | None = None) -> Source:
+    """The frames in ``path``: variables ``(time, y, x)`` or ``(time, z, y, x)``, which become channels.
+
+    Args:
+        data_name: the variables; needed where there are several.
+    """
+    import xarray as xr
+
+    try:
+        data = xr.open_zarr(path) if path.suffix == ".zarr" else open_netcdf(path)
+    except ImportError as error:
+        raise ModuleNotFoundError(f"{path} needs zarr, which is not installed: pip install zarr ({error})") from error
+    except (OSError, RuntimeError, KeyError) as error:
+        if path.suffix != ".zarr" or isinstance(error, PermissionError):
+            raise
+        raise ValueError(
+            f"{path} cannot be read ({error}): it must be a Zarr group with named variables, as xarray's "
+            "to_zarr writes it, and may be cut off."
+        ) from error
+    usable = [str(name) for name in data.data_vars if 3 <= data[name].ndim <= 4]
+    names = [data_name] if isinstance(data_name, str) else list(data_name or usable[:1])
+    if not usable:
+        raise ValueError(f"{path} has no variable (time, y, x) or (time, z, y, x).")
+    if data_name is None and len(usable) > 1:
+        raise ValueError(f"{path} has the variables {', '.join(usable)}: say which with data_name.")
+    for name in names:
+        choose("variable", name, usable)
+    arrays = [_time_first(data[name], path) for name in names]
+    if len({a.dims for a in arrays}) > 1 or len({a.shape for a in arrays}) > 1:
+        raise ValueError(f"{path}: {', '.join(names)} have different dimensions; they cannot be channels of one frame.")
+    time, *_, y, x = arrays[0].dims
+    units = {a.attrs.get("units") for a in arrays}
+    described = [
+        (name if a.ndim == 3 else f"{name} {a.dims[1]} {z:g}", a.attrs.get("units"))
+        for name, a in zip(names, arrays)
+        for z in ([0] if a.ndim == 3 else _places(a, a.dims[1]))
+    ]
+    lat, lon = _degrees(arrays[0], y, "latitude"), _degrees(arrays[0], x, "longitude")
+    lat, lon = (None, None) if lat is None or lon is None else (lat, lon)
+    return Source(
+        StoreFrames(arrays),
+        names[0] if len(names) == 1 else names,
+        **times_or_numbers(arrays[0].coords[time].values if time in arrays[0].coords else None, path),
+        units=units.pop() if len(units) == 1 else None,
+        lat=lat,
+        lon=lon,
+        channels=described,
+        field=True,
+        grid=grid_of(arrays),
+        paths=(path,) if path.is_file() else tuple(files_in(path)),
+    )
+
+
+class StoreFrames(Frames):
+    """Frames of variables with time in front, which become channels; quick where they follow each other."""
+
+    def __init__(self, arrays: Sequence):
+        self._arrays = arrays
+        channels = sum(a.shape[1] if a.ndim == 4 else 1 for a in arrays)
+        self.shape = (arrays[0].shape[0], channels, *arrays[0].shape[-2:])
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        parts = [rows_of(a, indices) for a in self._arrays]
+        return np.concatenate([p if p.ndim == 4 else p[:, None] for p in parts], axis=1, dtype=np.float32)
+
+
+def rows_of(array, indices: np.ndarray) -> np.ndarray:
+    """Scattered places along the first dimension, as one slice and then a choice: the libraries below read scattered
+    ones one by one."""
+    low = int(indices.min())
+    return array[low : int(indices.max()) + 1].values[indices - low]
+
+
+def grid_of(arrays: Sequence, flip: bool = False) -> Grid:
+    """The grid of variables with time in front; a ValueError if they have other coordinates."""
+    coords: dict[str, tuple[np.ndarray, dict]] = {}
+    for array in arrays:
+        for dim in array.dims[1:]:
+            if dim not in array.coords or array[dim].dtype.kind not in "fiu":
+                continue
+            values = array[dim].values
+            if dim in coords and not np.array_equal(coords[dim][0], values):
+                raise ValueError(
+                    f"{array.name} has other values of {dim} than the variables before it, {values.tolist()}: one "
+                    "forecast cannot hold both."
+                )
+            coords[dim] = values, _plain(array[dim].attrs)
+    described = [(str(a.name), _plain(a.attrs), dict(zip(a.dims[1:], a.shape[1:]))) for a in arrays]
+    return Grid(described, coords, flip)
+
+
+def _plain(attributes: Mapping) -> dict:
+    return {k: v for k, v in attributes.items() if isinstance(v, (str, int, float, np.number))}
+
+
+def _time_first(array, path):
+    """The variable with its dimension of time in front: ``time``, the one with dates, or the first as it is."""
+    dated = [str(dim) for dim in array.dims if dim in array.coords and array[dim].dtype.kind in "MO"]
+    if "time" in array.dims or len(dated) == 1:
+        array = array.transpose("time" if "time" in array.dims else dated[0], ...)
+    elif dated:
+        raise ValueError(
+            f"{path}: {array.name} has several dimensions with dates ({', '.join(dated)}); call the one "
+            "that frames follow each other along time."
+        )
+    return array
+
+
+def _degrees(array, dim: str, what: str) -> np.ndarray | None:
+    """The coordinate along ``dim`` if it is latitude or longitude by its name or as the CF conventions mark it."""
+    if dim not in array.coords or array[dim].dtype.kind not in "iuf":
+        return None
+    names = {str(dim).lower(), str(array[dim].attrs.get("standard_name", "")).lower()}
+    units = str(array[dim].attrs.get("units", "")).lower()
+    direction = {"latitude": "n", "longitude": "e"}[what]
+    marked = re.fullmatch(rf"degrees?_?{direction}(orth|ast)?", units)
+    return array[dim].values if marked or names & {what, what[:3]} else None
+
+
+def _places(array, dim) -> np.ndarray:
+    """Coordinates along a dimension, or numbers from 0 where it has none that are numbers."""
+    numbered = dim in array.coords and array[dim].dtype.kind in "iuf"
+    return array[dim].values if numbered else np.arange(array.sizes[dim])
+
+
+def open_netcdf(path):
+    """The file as an xarray dataset, values not read yet; a ValueError if it is damaged."""
+    import xarray as xr
+
+    stat = os.stat(path)
+    _refuse_cut_off(str(path), stat.st_size, stat.st_mtime_ns)
+    try:
+        return xr.open_dataset(path)
+    except PermissionError:
+        raise
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        if "unable to decode time" in str(error):
+            raise ValueError(
+                f"{path}: the units of its times are not understood ({error}). Write them as the CF "
+                "conventions do, as in 'hours since 2001-01-01'."
+            ) from error
+        raise ValueError(unreadable(path, error)) from error
+
+
+def unreadable(path, error: Exception) -> str:
+    """What is wrong with a NetCDF file that cannot be read."""
+    import netCDF4
+
+    szip = "" if netCDF4.__has_szip_support__ else " (or be compressed with szip, which this netCDF4 cannot read)"
+    return f"{path} cannot be read as NetCDF ({error}): it may be cut off{szip}; fetch it again."
+
+
+@lru_cache(maxsize=256)
+def _refuse_cut_off(path: str, size: int, changed: int) -> None:
+    """The library reads the missing end of a classic file as zeros. ``size`` and ``changed`` are the cache's."""
+    with open(path, "rb") as file:
+        magic = file.read(4)
+    if magic[:3] != b"CDF":
+        return
+    try:
+        if magic[3] in (1, 2):  # scipy maps each variable where the header says that it lies
+            from scipy.io import netcdf_file
+
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # of the maps that are open when it is closed
+                netcdf_file(path, mmap=True).close()
+        else:
+            import netCDF4
+
+            with netCDF4.Dataset(path) as data:
+                if sum(v.size * v.dtype.itemsize for v in data.variables.values()) > size:
+                    raise ValueError("too short")
+    except (ValueError, TypeError, OSError) as error:
+        raise ValueError(
+            f"{path} is cut off: the file is shorter than its header says ({size:,} bytes). Fetch it again."
+        ) from error
