@@ -89,7 +89,7 @@ def test_openstls_protocol_applies_the_factor_six_twice(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_years(tmp_path, monkeypatch):
-    monkeypatch.setattr(cache.at_hand, "__kwdefaults__", {**cache.at_hand.__kwdefaults__, "memory_limit": 0})
+    monkeypatch.setattr(cache, "IN_MEMORY", 0)
     monkeypatch.setattr(frames, "_CHUNK_BYTES", 2**18)
     peaks = {}
     for days in (12, 96):

@@ -54,6 +54,7 @@ def weather(folder, variables, spans, *, hours=1, levels=(150, 500, 850, 1000), 
             )  # (T, L, H, W)
             kind = VARIABLES[name].folder
             paths.append(Path(folder) / kind / f"{kind}_{year}_5.625deg.nc")
+            packing = VARIABLES[name].packing
             on = {"levels": levels} if VARIABLES[name].levels else {}
             write_file(
                 paths[-1],
@@ -61,7 +62,7 @@ def weather(folder, variables, spans, *, hours=1, levels=(150, 500, 850, 1000), 
                 times,
                 values if on else values[:, 0],
                 attributes=attributes,
-                precision=VARIABLES[name].packing and 10 * VARIABLES[name].packing[0],
+                precision=packing and 10 * packing[0],
                 **on,
             )
     return paths

@@ -74,7 +74,7 @@ def write_file(path, name, times, values, *, levels=None, attributes=None, preci
     if variable.packing is None:
         if not np.isfinite(values).all():
             raise ValueError(f"{name}: {(~np.isfinite(values)).sum()} of {values.size} values are not finite.")
-        storage = {"dtype": "float32"}
+        storage: dict[str, Any] = {"dtype": "float32"}
     else:
         step, offset = precision or variable.packing[0], variable.packing[1]
         if not np.abs(values - offset).max() / step < 32767:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ....metrics import ForecastMetrics
+from openstl_svq.metrics import ForecastMetrics
 
 
 def metric(

@@ -8,7 +8,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 
-from ....naming import choose
+from openstl_svq.naming import choose
 
 # OpenSTL's name -> the name in timm's factory.
 OPTIMIZERS = {

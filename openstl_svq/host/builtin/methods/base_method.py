@@ -4,7 +4,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import nn
 
-from ....naming import accepted
+from openstl_svq.naming import accepted
 
 
 class Base_method(pl.LightningModule):

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ....naming import unknown
+from openstl_svq.naming import unknown
+
 from .convmixer import ConvMixerBlock
 from .convnext import ConvNeXtBlock
 from .gsta import GSTABlock
