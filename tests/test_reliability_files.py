@@ -64,7 +64,7 @@ def cached(tmp_path):
     values = np.random.default_rng(0).standard_normal((40, 1, 4, 5)).astype(np.float32)
 
     def build():
-        return cache.at_hand(Counted(values), beside=tmp_path, name="x", key=1, memory_limit=0)
+        return cache.cache_frames(Counted(values), beside=tmp_path, name="x", key=1, memory_limit=0)
 
     build.values = values
     return build
