@@ -31,6 +31,7 @@ FRAMES = {
     "weather/uv10_5_625": (12, 2),
     "weather/mv_4_s6_5_625": (4, 12),
     "weather/hmv_4_s6_5_625": (4, 110),
+    "study": (4, 1),
     "taxibj": (4, 2),
     "human": (4, 3),
     "kth": (10, 1),
