@@ -9,6 +9,7 @@ from PIL import Image
 
 from openstl_svq.figures import curves
 from openstl_svq.figures.curves import plot_comparison, plot_curves, plot_training, training_curves
+from openstl_svq.figures.dynamics import plot_dynamics
 
 HEADER = "epoch,step,train_loss_epoch,val_loss,quantizer/perplexity"
 
@@ -106,3 +107,26 @@ def test_an_interrupted_write_leaves_the_old_picture(tmp_path, monkeypatch):
 def test_bad_curves(panels, message):
     with pytest.raises(ValueError, match=message):
         plot_curves("unused.png", panels)
+
+
+def test_what_the_latent_did(tmp_path, figures):
+    header = "epoch,step,val_loss,latent/std_before,latent/std_after,quantizer/fold_change,translator/block_share"
+    for name, factor in (("a", 1), ("b", 10)):
+        log(
+            tmp_path / name,
+            f"0,0,,1,{2 * factor},0.5,0.1",
+            f"0,5,,1,{4 * factor},0.1,0.3",
+            "0,9,0.6,,,,",
+            header=header,
+        )
+    plot_training("unused.png", tmp_path / "a")
+    found = {axis.get_ylabel(): [line.get_ydata().tolist() for line in axis.lines] for axis in figures[0].axes}
+    assert found["deviation of the latent"] == [[1], [3]]
+    assert found["change of the fold in a step"] == [[0.3]] and found["share of the translator's blocks"] == [[0.2]]
+
+    axes = plot_dynamics({"a": tmp_path / "a", "b": tmp_path / "b"}).axes
+    after = next(axis for axis in axes if "after" in axis.get_ylabel())
+    assert [line.get_ydata().tolist() for line in after.lines] == [[2, 4], [20, 40]]
+    assert after.lines[0].get_xdata().tolist() == [0, 5] and after.get_xlabel() == "step"
+    with pytest.raises(ValueError, match="logged nothing of latent and fold: train with --usage_interval"):
+        plot_dynamics({"c": tmp_path})

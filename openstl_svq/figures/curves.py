@@ -11,16 +11,36 @@ from .style import SMALL, TEXT, save
 
 Curve = tuple[Sequence[float], Sequence[float]]  # x, y
 
-_LOGGED = {"training loss": "train_loss_epoch", "validation loss": "val_loss", "perplexity": "quantizer/perplexity"}
+_LOGGED = {
+    "training loss": "train_loss_epoch",
+    "validation loss": "val_loss",
+    "perplexity": "quantizer/perplexity",
+    "latent before": "latent/std_before",
+    "latent after": "latent/std_after",
+    "fold change": "quantizer/fold_change",
+    "block share": "translator/block_share",
+}
+# Label of a panel -> name of a curve in it -> what was logged.
+DYNAMICS = {
+    "deviation of the latent": {"before the quantizer": "latent before", "after the quantizer": "latent after"},
+    "change of the fold in a step": {"fold": "fold change"},
+    "share of the translator's blocks": {"blocks": "block share"},
+}
+_PANELS = {
+    "loss": {"training": "training loss", "validation": "validation loss"},
+    "perplexity": {"codebook": "perplexity"},
+    **DYNAMICS,
+}
 _COLOURS = [f"C{i}" for i in range(10)]
 _STYLES = ["-", "--", ":", "-."]
 
 
-def training_curves(run: str | os.PathLike) -> dict[str, Curve]:
-    """Training loss, validation loss and the codebook's perplexity of each epoch, of those that the run logged.
+def training_curves(run: str | os.PathLike, by: str = "epoch") -> dict[str, Curve]:
+    """Losses, the codebook's perplexity, and what the latent and the fold did, of those that the run logged.
 
     Args:
         run: folder of a run; one that was resumed has a log for each part.
+        by: ``epoch`` for means over epochs, counted from 1, or ``step``.
     """
     import pandas as pd  # here: a run needs it at its end alone
 
@@ -32,17 +52,16 @@ def training_curves(run: str | os.PathLike) -> dict[str, Curve]:
     curves = {}
     for name, column in _LOGGED.items():
         if column in log and log[column].notna().any():
-            values = log.dropna(subset=[column]).groupby("epoch")[column].mean()
-            curves[name] = (values.index.to_numpy() + 1, values.to_numpy())
+            values = log.dropna(subset=[column]).groupby(by)[column].mean()
+            curves[name] = (values.index.to_numpy() + (by == "epoch"), values.to_numpy())
     return curves
 
 
 def plot_training(path: str | os.PathLike, run: str | os.PathLike, title: str | None = None) -> Path | None:
-    """Losses and perplexity of one run by epoch; nothing where nothing was logged."""
+    """Losses, perplexity, latent, fold and blocks of one run by epoch; nothing where nothing was logged."""
     curves = training_curves(run)
     panels = {
-        "loss": {name: [curves[f"{name} loss"]] for name in ("training", "validation") if f"{name} loss" in curves},
-        "perplexity": {"codebook": [curves["perplexity"]]} if "perplexity" in curves else {},
+        label: {name: [curves[key]] for name, key in panel.items() if key in curves} for label, panel in _PANELS.items()
     }
     panels = {label: panel for label, panel in panels.items() if panel}
     return plot_curves(path, panels, title=title) if panels else None
@@ -68,12 +87,18 @@ def plot_curves(
     xlabel: str = "epoch",
     title: str | None = None,
 ) -> Path:
+    """:func:`curves_figure` as the PNG ``path``, complete or not written at all."""
+    return save(curves_figure(panels, xlabel=xlabel, title=title), path)
+
+
+def curves_figure(
+    panels: Mapping[str, Mapping[str, Sequence[Curve]]], *, xlabel: str = "epoch", title: str | None = None
+) -> Figure:
     """Panels side by side, with the same colours for the same names; one legend for all.
 
     A vertical axis is logarithmic where all its values are positive and span more than a factor of ten.
 
     Args:
-        path: the PNG, complete or not written at all.
         panels: label of the vertical axis -> name -> curves ``(x, y)`` with that name. NaN leaves a gap.
 
     Raises:
@@ -115,4 +140,4 @@ def plot_curves(
     )
     if title:
         figure.suptitle(title, fontsize=TEXT + 1)
-    return save(figure, path)
+    return figure

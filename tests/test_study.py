@@ -1,0 +1,116 @@
+"""A study's rows and verdicts."""
+
+import csv
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from openstl_svq.figures.paired import plot_paired
+from openstl_svq.statistics import mean_interval
+from openstl_svq.sweep.paired import collect, compare
+
+ROOT = Path(__file__).parents[1]
+
+
+def rows(**arms):
+    """arm=[MSE of seed 0, 1, ...]; the MAE is half of it."""
+    return [
+        {"arm": arm, "seed": str(seed), "mse": str(mse), "mae": str(mse / 2)}
+        for arm, values in arms.items()
+        for seed, mse in enumerate(values)
+    ]
+
+
+def test_verdicts():
+    table = compare(
+        rows(plain=[1, 2, 3], good=[0.5, 1.01, 1.49], bad=[2, 4.02, 6], same=[1.1, 1.9, 3], few=[0.1, 0.2]), "plain"
+    )
+    found = {row["arm"]: row for row in table.rows}
+    assert {arm: row.get("verdict") for arm, row in found.items()} == {
+        "plain": None,
+        "good": "helps",
+        "bad": "harms",
+        "same": "undecided",
+        "few": "too few runs",
+    }
+    mean, half = mean_interval([-50.0, 100 * (1.01 / 2 - 1), 100 * (1.49 / 3 - 1)], 1 - 0.05 / 4)
+    assert found["good"]["mse_percent"] == pytest.approx(mean)
+    assert found["good"]["mse_low"] == pytest.approx(mean - half)
+    assert found["few"]["pairs"] == 2
+    assert "98.75 % (Bonferroni)" in table.markdown()
+    (mse, mae) = plot_paired(table.rows).axes
+    assert len(mse.get_yticklabels()) == 4 and mse.get_xlabel() == "difference in MSE, %"
+
+
+def test_both_scores_decide():
+    mixed = [
+        row | ({"mae": str(float(row["mae"]) * 4)} if row["arm"] == "good" else {})
+        for row in rows(plain=[1, 2, 3], good=[0.5, 1.01, 1.49])
+    ]
+    assert compare(mixed, "plain").rows[1]["verdict"] == "undecided"
+
+
+def test_an_arm_has_a_reference_of_its_own():
+    table = compare(rows(plain=[1, 2, 3], mse=[2, 4, 6], vq=[2.2, 4.4, 6.6]), "plain", {"vq": "mse"})
+    assert [row["against"] for row in table.rows] == [None, "plain", "mse"]
+    assert table.rows[2]["mse_percent"] == pytest.approx(10)
+
+
+@pytest.mark.parametrize(
+    "given, reference, message",
+    [
+        (rows(plain=[1]), "plane", "unknown arm 'plane'. Did you mean 'plain'"),
+        (rows(plain=[1]) * 2, "plain", "arm 'plain' has seed 0 twice"),
+    ],
+)
+def test_bad_rows(given, reference, message):
+    with pytest.raises(ValueError, match=message):
+        compare(given, reference)
+
+
+def test_nothing_to_draw():
+    with pytest.raises(ValueError, match="there is no difference to draw"):
+        plot_paired(compare(rows(plain=[1, 2]), "plain").rows)
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    lines = ["config_file,seed,state,mse,mae,folder"]
+    for seed in range(3):
+        for arm, mse in (("SimVP_MAE", 1.0), ("SVQ", 1.5)):
+            name = f"{arm}_seed-{seed}"
+            (tmp_path / name / "csv" / "version_0").mkdir(parents=True)
+            (tmp_path / name / "csv" / "version_0" / "metrics.csv").write_text(
+                f"epoch,step,val_loss,latent/std_after\n0,9,,{seed}\n0,10,0.5,\n1,19,,{seed + 5}\n1,20,0.4,\n"
+            )
+            (tmp_path / name / "metrics.json").write_text(
+                json.dumps({"provenance": {"torch": "2.4", "checkpoint": "/here"}})
+            )
+            lines.append(f"{arm},{seed},finished,{mse + seed / 10},{mse / 2},/elsewhere/{name}")
+    lines.append("SVQ,3,failed,,,/elsewhere/SVQ_seed-3")
+    (tmp_path / "runs.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+def test_rows_of_a_sweep(sweep):
+    found = collect(sweep)
+    assert [(row["arm"], row["seed"]) for row in found] == [
+        (arm, seed) for seed in range(3) for arm in ("SimVP_MAE", "SVQ")
+    ]
+    assert found[-1]["latent_after"] == 7 and found[-1]["validation_loss"] == 0.4 and found[-1]["torch"] == "2.4"
+    assert "/" not in "".join(map(str, found[-1].values()))  # no place of this machine
+    with pytest.raises(ValueError, match="runs.csv does not exist"):
+        collect(sweep / "SVQ_seed-0")
+
+
+def test_the_command_line(sweep, monkeypatch, capsys):
+    out = sweep / "docs" / "runs.csv"
+    for words in ([str(sweep), "--rows", str(out)], ["--rows", str(out)]):
+        monkeypatch.setattr(sys, "argv", ["tools/study.py", *words])
+        runpy.run_path(str(ROOT / "tools" / "study.py"), run_name="__main__")
+        assert "| SVQ " in capsys.readouterr().out
+        assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    assert len(list(csv.DictReader(out.open()))) == 6
