@@ -2,6 +2,8 @@
 
 import logging
 import os
+import re
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -28,19 +30,45 @@ def main(command: Callable[[], None]) -> None:
     """Runs ``command`` and ends the process.
 
     Errors that carry a message for the user end with that message and status 1. Set ``OPENSTL_SVQ_DEBUG=1`` for the
-    traceback.
+    traceback. What `kill`, schedulers and closed terminals send ends it with a line and 128 + the signal's number;
+    training has its own way to end.
     """
+    for name in ("SIGTERM", "SIGHUP", "SIGUSR1"):
+        number = getattr(signal, name, None)  # not all are on Windows
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # nohup has SIGHUP ignored
+            signal.signal(number, _end_of(os.getpid()))
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # which devices there are, tips, advertisements
     for message in _KNOWN_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
     try:
         command()
     except KeyboardInterrupt:
-        sys.exit("interrupted")
+        print("interrupted", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except Exception as error:
         if os.environ.get("OPENSTL_SVQ_DEBUG"):
             raise
-        text = str(error) or type(error).__name__
+        text = _of_worker(str(error)) or type(error).__name__
         if not isinstance(error, _WITH_MESSAGE):
             text = f"{type(error).__name__}: {text} (for the traceback: OPENSTL_SVQ_DEBUG=1)"
         sys.exit(f"error: {text}")
+
+
+def _end_of(program: int) -> Callable:
+    """A handler of signals that ends ``program`` with a line; its workers end as if there were no handler."""
+
+    def end(number, frame):
+        if os.getpid() != program:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        print(f"ended by {signal.Signals(number).name}", file=sys.stderr, flush=True)
+        sys.exit(128 + number)
+
+    return end
+
+
+def _of_worker(text: str) -> str:
+    """The message alone where a loader's worker has put its traceback before it."""
+    found = re.search(r"\ACaught \w+ in .*Original Traceback.*\n[\w.]+: (.*)\Z", text, flags=re.DOTALL)
+    return found[1].strip() if found else text

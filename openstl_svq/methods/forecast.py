@@ -86,13 +86,24 @@ class ForecastMethod:
     def validation_step(self, batch, batch_idx):
         batch_x, batch_y = batch
         loss = self.criterion(self(batch_x, batch_y), batch_y)
-        # Means over samples, not batches, so that the size of the last batch does not matter.
-        self.log("val_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=len(batch_x))
+        self._validated += torch.stack([loss.detach() * len(batch_x), loss.new_tensor(len(batch_x))])
         return loss
 
+    def on_validation_epoch_start(self):
+        super().on_validation_epoch_start()
+        exact = torch.float32 if self.device.type == "mps" else torch.float64  # mps has no float64
+        self._validated = torch.zeros(2, dtype=exact, device=self.device)  # sum of losses, samples
+
     def on_validation_epoch_end(self):
+        """The mean over the samples of all processes, whatever the size of each one's batches and share.
+
+        (Lightning's mean over processes rounds their mean number of samples down.)
+        """
         super().on_validation_epoch_end()
-        self._check_finite("validation loss", self.trainer.callback_metrics.get("val_loss"))
+        total, samples = self.trainer.strategy.reduce(self._validated, reduce_op="sum")
+        loss = (total / samples).float()
+        self._check_finite("validation loss", loss)
+        self.log("val_loss", loss, prog_bar=True, sync_dist=True)
 
     def _check_finite(self, what: str, value: Tensor | None):
         """Raised before a checkpoint could be written, so the saved ones stay good."""

@@ -32,7 +32,8 @@ class Forecaster:
             ``frames`` are; float64 if they are, else float32.
 
         Raises:
-            ValueError: another shape, values that are not finite, values far from those trained on.
+            ValueError: another shape, values that are not finite, values far from those trained on, a forecast that is
+                not finite.
         """
         steps = checked_steps(self.hparams, steps)
         values = self._checked(frames if torch.is_tensor(frames) else _as_tensor(frames))
@@ -44,7 +45,13 @@ class Forecaster:
         batch = (batch.detach().to("cpu", torch.float64) - mean) / std  # on the CPU: not every device has float64
         if check_range:
             _refuse_far(batch, mean, std)
-        forecast = self._forecast(batch.to(self.device, torch.float32), steps).to("cpu", torch.float64) * std + mean
+        weights = next(self.parameters(), batch).dtype
+        forecast = self._forecast(batch.to(self.device, weights), steps).to("cpu", torch.float64) * std + mean
+        if not torch.isfinite(forecast).all():
+            raise ValueError(
+                "the forecast has values that are NaN or infinite: the network does not bear these frames, or not as many "
+                "steps of its own output."
+            )
         forecast = forecast.to(torch.float64 if values.dtype == torch.float64 else torch.float32)
         forecast = forecast if values.ndim == 5 else forecast[0]
         return forecast.to(values.device) if torch.is_tensor(frames) else forecast.numpy()

@@ -159,8 +159,10 @@ def saved_config(checkpoint: Mapping) -> dict:
 def load_weights(module: nn.Module, checkpoint: Mapping, source: str = "the checkpoint") -> None:
     """Loads ``checkpoint['state_dict']`` into ``module``, or says what does not fit.
 
+    ``module`` becomes one of float64 where the checkpoint is.
+
     Raises:
-        ValueError: names or shapes differ: the checkpoint is of another architecture.
+        ValueError: names or shapes differ: the checkpoint is of another architecture. A weight is not finite.
     """
     have, want = checkpoint["state_dict"], module.state_dict()
     missing, extra = [k for k in want if k not in have], [k for k in have if k not in want]
@@ -183,6 +185,14 @@ def load_weights(module: nn.Module, checkpoint: Mapping, source: str = "the chec
             f"{source} is of another architecture: {'; '.join(parts)}. Use the configuration it was "
             "trained with: config.py in its run folder."
         )
+    weights = {name: have[name] for name, _ in module.named_parameters()}
+    if spoiled := [name for name, value in weights.items() if not torch.isfinite(value).all()]:
+        raise ValueError(
+            f"{source} holds weights that are NaN or infinite, in {_some(spoiled)}: it is of a run that diverged. Use an "
+            "earlier checkpoint, or train again with a lower --lr."
+        )
+    if weights and all(value.dtype == torch.float64 for value in weights.values()):
+        module.double()
     module.load_state_dict(have)
 
 

@@ -1,0 +1,114 @@
+"""Nothing lost, nothing silently wrong: signals, spoiled weights, precision, several processes."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from test_train_cli import ROOT, data_root, run, words  # noqa: F401
+
+import openstl_svq
+from openstl_svq import cli
+from openstl_svq.training import checkpoint
+
+
+def started(*command, **options):
+    return subprocess.Popen(
+        [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, **options
+    )
+
+
+SLEEPER = """
+import os, time
+from openstl_svq import cli
+def command():
+    if os.fork() == 0:  # as a loader's worker
+        print("begun", flush=True)
+    time.sleep(60)
+cli.main(command)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGUSR1"])
+def test_a_signal_ends_a_command_with_a_line_and_its_status(name):
+    number = getattr(signal, name)
+    process = started("-c", SLEEPER, start_new_session=True)
+    assert process.stdout.readline() == "begun\n"
+    os.killpg(process.pid, number)
+    assert process.communicate(timeout=60)[0] == f"ended by {name}\n"
+    assert process.returncode == 128 + number
+
+
+def test_a_workers_message_stands_alone(capsys):
+    def command():
+        raise ValueError(
+            "Caught ValueError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n"
+            '  File "x.py", line 1, in f\n    g()\nValueError: the image a.png cannot be read\n'
+        )
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main(command)
+    assert ended.value.code == "error: the image a.png cannot be read"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A checkpoint of a small model, as a function of changes in it."""
+    from openstl_svq import config
+    from openstl_svq.methods import get_method
+
+    given = "-d custom -m simvp_svq --cfg_options in_shape=[2,1,8,8] hid_S=4 hid_T=8 N_S=2 N_T=2 "
+    args = vars(config.resolve([*given.split(), "quantizer_kwargs.codebook_size=8"]))
+    statistics = {"test_mean": torch.zeros(1), "test_std": torch.ones(1)}
+    method = get_method("simvp_svq").cls(steps_per_epoch=1, save_dir="", **statistics, **args)
+
+    def save(change):
+        path = tmp_path_factory.mktemp("run") / "a.ckpt"
+        state = {key: change(value.clone()) for key, value in method.state_dict().items()}
+        checkpoint.save({"state_dict": state, "hyper_parameters": dict(method.hparams)}, path)
+        return path
+
+    return save
+
+
+def test_weights_that_are_not_finite_forecast_nothing(trained):
+    path = trained(lambda value: value.index_fill_(0, torch.tensor(0), float("nan")) if value.ndim > 3 else value)
+    with pytest.raises(ValueError, match="a.ckpt holds weights that are NaN or infinite, in model.enc"):
+        openstl_svq.load(path)
+
+
+def test_a_forecast_that_is_not_finite_is_refused(trained):
+    model = openstl_svq.load(trained(lambda value: value * 1e30 if value.is_floating_point() else value))
+    with pytest.raises(ValueError, match="the forecast has values that are NaN or infinite"):
+        model.predict(np.ones((2, 1, 8, 8)) * 0.5, check_range=False)
+
+
+def test_weights_of_double_precision_stay_so(trained):
+    def precise(value):
+        return value.double() * (1 + 1e-12) if value.is_floating_point() else value
+
+    path = trained(precise)
+    model = openstl_svq.load(path)
+    for key, value in torch.load(path, weights_only=True)["state_dict"].items():
+        assert torch.equal(model.state_dict()[key], value), key
+    frames = np.random.default_rng(0).random((2, 1, 8, 8))
+    whole = model(torch.from_numpy(frames)[None])[0].detach().numpy()
+    assert np.array_equal(model.predict(frames), whole) and whole.dtype == np.float64
+
+
+def val_losses(folder):
+    rows = csv.DictReader((folder / "csv" / "version_0" / "metrics.csv").open())
+    return [float(row["val_loss"]) for row in rows if row["val_loss"]]
+
+
+def test_two_processes_validate_as_one(words, run, tmp_path):  # noqa: F811
+    """IncepU has no batch norm, and the rate is 0 to all intents: the weights stay the same."""
+    settings = words("model_type='IncepU'", "hid_T=16", "lr=1e-20", "drop_path=0.0", epochs=1)
+    one = val_losses(run("train", settings) / "run")
+    process = started("tools/train.py", *settings, "--strategy", "ddp", "--gpus", "0", "1", "--ex_name", "two")
+    assert process.wait(timeout=300) == 0, process.stdout.read()
+    assert val_losses(tmp_path / "runs" / "two") == pytest.approx(one, rel=1e-6)
