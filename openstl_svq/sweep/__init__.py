@@ -1,24 +1,21 @@
-"""Many runs, one for each combination of settings, and the table that compares them."""
+"""Many runs, one for each combination of settings, and the tables that compare them.
 
-from .run import (
-    check_table,
-    draw_curves,
-    execute,
-    failure,
-    identity,
-    last_line,
-    locked,
-    parse_axis,
-    plan,
-    runs_table,
-    scores,
-    state,
-    summary_table,
-    sweep,
-    write_tables,
-)
+A sweep owns the folder ``res_dir/ex_name``; every run of it is a run folder there, as ``tools/train.py`` makes it::
+
+    NAME/                     config.py, checkpoints/, metrics.json, ...
+    logs/NAME.log             what the run printed
+    runs.csv                  one row for every run: settings, state, scores
+    summary.md, summary.csv   over seeds: mean, spread, paired difference to the baseline
+    curves.png                validation loss and perplexity of all runs by epoch
+"""
+
+from .plan import Run, build_models, identity, parse_axis, plan
+from .run import execute, failure, last_line, locked, scores, state, sweep
+from .summary import check_table, draw_curves, runs_table, summary_table, write_tables
 
 __all__ = [
+    "Run",
+    "build_models",
     "check_table",
     "draw_curves",
     "execute",
