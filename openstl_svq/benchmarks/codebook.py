@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from ..memory import available_memory
 from ..quantizers import build_quantizer
-from ..quantizers.memory import available_memory
 from . import Progress, register_benchmark
 from .cost import model_cost
 from .quantizer import forward_backward

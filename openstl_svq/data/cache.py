@@ -6,6 +6,7 @@ import glob
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import warnings
 import zlib
@@ -218,12 +219,15 @@ def _locked(path: Path):
 def _build(path: Path, blocks: Iterable[np.ndarray], shape, dtype):
     part = path.with_suffix(f".{os.getpid()}.part")
     dtype = np.dtype(dtype)
+    needed = dtype.itemsize * int(np.prod(shape))
     try:
+        if needed > shutil.disk_usage(path.parent).free:  # better said before than after the disk is full
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with open(part, "wb") as file:
             np.lib.format.write_array_header_1_0(
                 file, {"descr": dtype.str, "fortran_order": False, "shape": tuple(int(n) for n in shape)}
             )
-            size = file.tell() + dtype.itemsize * int(np.prod(shape))
+            size = file.tell() + needed
             sums = []
             for block in blocks:
                 block = np.ascontiguousarray(block, dtype=dtype)
@@ -237,11 +241,11 @@ def _build(path: Path, blocks: Iterable[np.ndarray], shape, dtype):
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        size = 1e-9 * dtype.itemsize * int(np.prod(shape))
+        free = shutil.disk_usage(path.parent).free
         raise OSError(
             error.errno,
-            f"{path.parent} has no room for {size:.1f} GB of decoded data: make room, or name "
-            f"another folder in the environment variable {ENVIRONMENT}",
+            f"{path.parent} has no room for {1e-9 * needed:.1f} GB of decoded data ({1e-9 * free:.1f} GB are free): make "
+            f"room, or name another folder in the environment variable {ENVIRONMENT}",
         ) from error
     finally:
         part.unlink(missing_ok=True)

@@ -144,6 +144,10 @@ class _Cut(Frames):
         return self._frames.read(indices)[self._piece]
 
 
+# netCDF's fill value of floating-point numbers, which arrays made of NetCDF files may hold too.
+_FILL = np.float32(9.969209968386869e36)
+
+
 class _Finite(Frames):
     """Frames as numbers, each looked at."""
 
@@ -152,7 +156,7 @@ class _Finite(Frames):
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         values = self._frames.read(indices)
-        bad = np.argwhere(~np.isfinite(values))
+        bad = np.argwhere(~np.isfinite(values) | (values == _FILL))
         if len(bad):
             number, channel, i, j = bad[0]
             frame = indices[number]

@@ -5,7 +5,7 @@ from pathlib import Path
 from ..frames import Decode
 from ..sources import Source
 from .arrays import ARRAYS, open_array
-from .folders import files_in
+from .folders import files_in, refuse_special
 from .images import IMAGES, open_images
 from .stores import STORES, open_store
 from .videos import VIDEOS, open_videos
@@ -29,6 +29,8 @@ def open_source(
         ValueError: of no such kind, damaged, or without what is asked for.
         ModuleNotFoundError: what reads such a file is not installed.
     """
+    if path.exists():
+        refuse_special(path)
     suffix = path.suffix.lower()
     if suffix in ARRAYS:
         return open_array(path, data_name, bytes_are_images=bytes_are_images)

@@ -1,10 +1,12 @@
 """Arrays: ``.npy`` and ``.npz``."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from ...files import reading
+from ...memory import available_memory
 from ...naming import choose
 from ..frames import ArrayFrames, FileFrames, Frames, from_images
 from ..sources import Source
@@ -36,6 +38,7 @@ def open_array(path: Path, data_name: str | None = None, *, bytes_are_images: bo
                 f"{path} has the arrays {', '.join(names)}: say which one with data_name, or call it frames."
             )
         name = choose("array", data_name or ("frames" if "frames" in names else names[0]), names)
+        _refuse_too_large(path, name)
         with reading(f"{path}: the array {name}"):  # only now are they read
             array = content[name]
         for key in {"time", "times"} & set(content.files):
@@ -59,6 +62,18 @@ def open_array(path: Path, data_name: str | None = None, *, bytes_are_images: bo
     frames: Frames = ArrayFrames(view(array), decode) if name else FileFrames(path, decode, view)
     video = np.repeat(np.arange(len(array)), array.shape[1]) if array.ndim == 5 else None
     return Source(frames, name, **times_or_numbers(times, path), video=video, field=not images, paths=(path,))
+
+
+def _refuse_too_large(path: Path, name: str) -> None:
+    """A compressed archive may unpack to far more than it is, and to more than memory holds."""
+    with zipfile.ZipFile(path) as archive:
+        size = archive.getinfo(f"{name}.npy").file_size
+    free = available_memory("cpu")
+    if free is not None and size > free:
+        raise ValueError(
+            f"{path}: the array {name} unpacks to {1e-9 * size:.1f} GB, and {1e-9 * free:.1f} GB of memory are free. Save "
+            "it as an .npy, which is read from disk piece by piece."
+        )
 
 
 def _number_view(array: np.ndarray) -> np.ndarray:

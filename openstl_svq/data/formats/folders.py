@@ -1,11 +1,16 @@
 """What lies in a folder."""
 
 import os
+import stat
 from pathlib import Path
 
 
 def files_in(folder: Path) -> list[Path]:
-    """All files below ``folder``, hidden ones and hidden folders aside; an OSError if one cannot be looked into."""
+    """All files below ``folder``, hidden ones and hidden folders aside; an OSError if one cannot be looked into.
+
+    Raises:
+        ValueError: symbolic links lead in a circle, or there is something that is no file.
+    """
 
     def refuse(error):
         raise error
@@ -13,5 +18,20 @@ def files_in(folder: Path) -> list[Path]:
     found = []
     for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        here = os.path.realpath(place)
+        for name in folders:
+            target = os.path.realpath(os.path.join(place, name))
+            if os.path.commonpath([here, target]) == target:
+                raise ValueError(f"{os.path.join(place, name)} is a symbolic link that leads in a circle: take it out.")
         found += [Path(place, name) for name in names if not name.startswith(".")]
+    for path in found:
+        refuse_special(path)
     return sorted(found)
+
+
+def refuse_special(path: Path | str) -> os.stat_result:
+    """What is known of ``path``; a ValueError if reading it could wait for ever, as from a pipe or a device."""
+    about = os.stat(path)
+    if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
+        raise ValueError(f"{path} is no file and no folder, but a pipe, a socket or a device.")
+    return about

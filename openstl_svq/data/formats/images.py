@@ -88,6 +88,11 @@ def read_image(file) -> np.ndarray:
         ValueError: there is no such file, it is damaged, or its values are no bytes.
     """
     with _opened(file) as image:
+        if image.format == "PNG":  # keeps check sums, which only this looks at; it cannot be read afterwards
+            image.verify()
+    if hasattr(file, "seek"):
+        file.seek(0)
+    with _opened(file) as image:
         return np.asarray(image if image.mode in ("L", "RGB") else image.convert(_mode(image, file)))
 
 
@@ -113,7 +118,7 @@ def _opened(file):
                     "array (-d custom --data_root FILE.npy)."
                 )
             yield image
-    except (OSError, SyntaxError) as error:  # PIL raises SyntaxError for some broken files
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # PIL raises SyntaxError for broken files
         raise ValueError(
             f"the image {file} cannot be read ({error}): it is missing or damaged; fetch it again."
         ) from error

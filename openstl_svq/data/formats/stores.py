@@ -1,8 +1,6 @@
 """Stores of named variables: NetCDF and Zarr."""
 
-import os
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +11,8 @@ from ...naming import choose
 from ..frames import Frames
 from ..sources import Grid, Source
 from ..times import times_or_numbers
-from .folders import files_in
+from .classic import end_of_values
+from .folders import files_in, refuse_special
 
 STORES = (".nc", ".nc4", ".zarr")
 
@@ -27,7 +26,7 @@ def open_store(path: Path, data_name: str | Sequence[str] | None = None) -> Sour
     import xarray as xr
 
     try:
-        data = xr.open_zarr(path) if path.suffix == ".zarr" else open_netcdf(path)
+        data = _decoded(xr.open_zarr(path, decode_cf=False), path) if path.suffix == ".zarr" else open_netcdf(path)
     except ImportError as error:
         raise ModuleNotFoundError(f"{path} needs zarr, which is not installed: pip install zarr ({error})") from error
     except (OSError, RuntimeError, KeyError) as error:
@@ -147,13 +146,15 @@ def open_netcdf(path):
     """The file as an xarray dataset, values not read yet; a ValueError if it is damaged."""
     import xarray as xr
 
-    stat = os.stat(path)
+    stat = refuse_special(path)
     _refuse_cut_off(str(path), stat.st_size, stat.st_mtime_ns)
     try:
-        return xr.open_dataset(path)
+        return _decoded(xr.open_dataset(path, decode_cf=False), path)
     except PermissionError:
         raise
     except (OSError, RuntimeError, ValueError, KeyError) as error:
+        if "has missing values" in str(error):
+            raise
         if "unable to decode time" in str(error):
             raise ValueError(
                 f"{path}: the units of its times are not understood ({error}). Write them as the CF "
@@ -174,23 +175,36 @@ def unreadable(path, error: Exception) -> str:
 def _refuse_cut_off(path: str, size: int, changed: int) -> None:
     """The library reads the missing end of a classic file as zeros. ``size`` and ``changed`` are the cache's."""
     with open(path, "rb") as file:
-        magic = file.read(4)
-    if magic[:3] != b"CDF":
-        return
-    try:
-        if magic[3] in (1, 2):  # scipy maps each variable where the header says that it lies
-            from scipy.io import netcdf_file
-
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # of the maps that are open when it is closed
-                netcdf_file(path, mmap=True).close()
-        else:
-            import netCDF4
-
-            with netCDF4.Dataset(path) as data:
-                if sum(v.size * v.dtype.itemsize for v in data.variables.values()) > size:
-                    raise ValueError("too short")
-    except (ValueError, TypeError, OSError) as error:
+        if file.read(3) != b"CDF":
+            return
+        file.seek(0)
+        try:
+            complete = size >= end_of_values(file)
+        except (ValueError, LookupError, OverflowError):
+            complete = False
+    if not complete:
         raise ValueError(
             f"{path} is cut off: the file is shorter than its header says ({size:,} bytes). Fetch it again."
-        ) from error
+        )
+
+
+def _decoded(data, path):
+    """``data`` with its values decoded: units of time, scales, and fill values, which become NaN.
+
+    What nobody has written has netCDF's own fill value of its type, also where no attribute says so: a writer that
+    stopped half-way leaves such values. (Bytes have none.)
+    """
+    import netCDF4
+    import xarray as xr
+
+    for variable in data.variables.values():
+        dtype = variable.dtype
+        fill = netCDF4.default_fillvals.get(dtype.str[1:]) if dtype.itemsize > 1 else None
+        known = fill is None or "_FillValue" in variable.attrs
+        if not known and (variable.ndim > 1 or dtype.kind == "f"):  # counted times and levels stay whole numbers
+            variable.attrs["_FillValue"] = dtype.type(fill)
+    data = xr.decode_cf(data)
+    for name, values in data.coords.items():
+        if values.ndim == 1 and values.dtype.kind in "fM" and values.isnull().any():
+            raise ValueError(f"{path}: its {name} has missing values: the file was not written to its end.")
+    return data
