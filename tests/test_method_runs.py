@@ -1,4 +1,4 @@
-"""OpenSTL's methods through the command lines, in whichever host runs."""
+"""Methods through the command lines, in whichever host runs."""
 
 import numpy as np
 import pytest
@@ -40,6 +40,8 @@ METHODS = {
         "model_mode=normal",
     ),
     "phydnet": ("patch_size=4",),
+    "prednet": ("stack_sizes=[1,4,8]", "pixel_max=None"),
+    "dmvfn": ("num_features=[8,8]", "scale=[2,1]", "perceptual_weight=0", "pixel_max=None"),
     "simvp": ("hid_S=4", "hid_T=8", "N_S=2", "N_T=2"),
     "tau": ("hid_S=4", "hid_T=8", "N_S=2", "N_T=2", "alpha=0.1"),
 }
