@@ -123,6 +123,22 @@ def test_the_usage_step_takes_usage_from_as_many_tokens_as_training():
     assert without is None and with_usage["perplexity"] > 0 and quantizer.usage_tokens == USAGE_TOKENS
 
 
+def test_fold_table():
+    table = BENCHMARKS["fold"](codebook_sizes=(100, 1000), dim=8, hidden_dim=16, steps=30, seeds=1)
+    found = {(row["arm"], row["codes"]): row for row in table.rows}
+    assert found["svq", 1000]["movement"] > 5 * found["svq", 100]["movement"] > 10
+    for codes in (100, 1000):
+        assert found["mlp", codes]["movement"] == pytest.approx(1, rel=0.02)
+        assert found["svq, width", codes]["movement"] == pytest.approx(1, rel=0.25)
+        assert found["mlp", codes]["std_first"] == pytest.approx(found["svq", codes]["std_first"], rel=1e-4)
+        assert all(found[arm, codes]["error_last"] < found[arm, codes]["error_first"] for arm in ("svq", "mlp"))
+
+
+def test_blocks_table():
+    (row,) = BENCHMARKS["blocks"](model_type=("gSTA",), scales=(1.0, 100.0), seeds=1).rows
+    assert 50 < row["1.0"] / row["100.0"] < 200
+
+
 def test_ssim_table():
     table = BENCHMARKS["ssim"](batch_size=2, rounds=1)
     assert [row["size"] for row in table.rows][:2] == ["1 x 32 x 64", "2 x 32 x 32"]
