@@ -228,3 +228,27 @@ def test_says_only_what_differs(file):
         inherited |= load_config((ROOT / file).parent / base)
     repeated = [k for k in own if k in inherited and own[k] == inherited[k]]
     assert not repeated
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *(f"weather/{name}" for name in ("t2m_5_625", "r_5_625", "uv10_5_625", "tcc_5_625", "mv_4_s6_5_625")),
+        *("taxibj", "human", "kth", "kitticaltech"),
+    ],
+)
+def test_tau_stands_in_every_table(folder):
+    assert settings(f"{folder}/TAU.py", "method", "model_type", "alpha", "loss", "batch_size", "drop_path") == (
+        "tau",
+        "tau",
+        0.1,
+        "mse",
+        16,
+        0.1,
+    )
+
+
+@pytest.mark.parametrize("folder", ["human", "kth", "kitticaltech", "taxibj"])
+@pytest.mark.parametrize("name", ["PredNet", "DMVFN"])
+def test_prednet_and_dmvfn_stand_in_tables_2_and_14(folder, name):
+    assert settings(f"{folder}/{name}.py", "method", "batch_size", "patience") == (name.lower(), 16, 10)

@@ -1,12 +1,14 @@
 """WeatherBench-HMV: channels in the authors' order, scores of each, memory that does not grow with the years."""
 
 import tracemalloc
+import types
 
 import numpy as np
 import pytest
 import torch
 import xarray as xr
 from comparison import assert_close
+from test_data_generators import FakeModel, fake_jcm  # noqa: F401  (a fixture)
 
 from openstl_svq.data import cache, frames, gcm, load_data, synthetic
 from openstl_svq.data.datasets.weather import GROUPS
@@ -119,7 +121,42 @@ def test_wide_ranges_keep_their_digits(tmp_path):
         write_file(tmp_path / "q.nc", "q", times, values, levels=[50, 1000])
 
 
-# what the general circulation model does not give itself
+# the general circulation model, and what it does not give itself
+
+
+def test_the_model_gives_every_variable_in_its_unit(fake_jcm, tmp_path, monkeypatch):  # noqa: F811
+    original = FakeModel.resume
+
+    def resume(self, **options):
+        data = original(self, **options).to_xarray()
+        column, surface = 0 * data["temperature"], 0 * data["surface_flux.t0"]
+        columns = {"u_wind": 10, "v_wind": 0, "specific_humidity": 0.004, "geopotential": 5e4, "humidity.rh": 30}
+        others = {"surface_flux.u0": 5, "surface_flux.v0": 5, "shortwave_rad.cloudc": 0.5, "shortwave_rad.fsol": 100}
+        others["surface_exchange.precipitation"] = 1e-3  # kg m-2 s-1
+        more = {k: column + v for k, v in columns.items()} | {k: surface + v for k, v in others.items()}
+        return types.SimpleNamespace(to_xarray=lambda: data.assign(more))
+
+    monkeypatch.setattr(FakeModel, "resume", resume)
+    paths = gcm.generate(tmp_path, GROUPS["hmv"], months=1, hours=24, levels=[500], spin_up_days=0, progress=False)
+    found = {}
+    for path in paths:
+        with xr.open_dataset(path) as data:
+            ((name, values),) = data.data_vars.items()
+            assert values.attrs["units"] == VARIABLES[name].units
+            found[name] = float(values[10].squeeze()[16, 3])
+    assert set(found) == set(GROUPS["hmv"])
+    expected = {
+        "z": 5e4,
+        "q": 0.004,
+        "r": 150,
+        "u": 10,
+        "v": 0,
+        "tisr": 3.6e5,
+        "tp": 3.6e-3,
+        "tcc": 0.5,
+    }  # r is cut off
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
 
 
 def test_vorticity_of_solid_rotation_is_twice_the_sine_of_latitude():

@@ -74,6 +74,7 @@ _SOURCES = {
     "tp": ("surface_exchange.precipitation", 3.6),
 }
 _VARIABLES = {*_SOURCES, "pv", "vo"}
+_MOST_HUMID = 150.0  # %: aloft, where air holds next to nothing, the model's relative humidity reaches thousands
 _VECTORS = {"u10", "v10", "u", "v"}
 
 
@@ -250,6 +251,8 @@ class _Run:
                 values = potential_vorticity(given("t"), given("u"), given("v"), sigma, pressure, latitudes)
             else:
                 values = given(name)
+            if name == "r":
+                values = np.minimum(values, _MOST_HUMID)
             if not np.isfinite(values).all():
                 raise FloatingPointError(
                     f"the model gave values of {name} that are not finite near {fields['time'][0]}: take another --seed."

@@ -1,6 +1,3 @@
 # Table 1: TAU.
-_base_ = "../../_base_/weather.py"
-method = "tau"
-model_type = "tau"
-alpha = 0.1  # weight of the loss on the frame differences
+_base_ = ["../../_base_/weather.py", "../../_base_/tau.py"]
 lr = 5e-3
