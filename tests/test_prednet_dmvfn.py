@@ -9,10 +9,8 @@ import pytest
 import torch
 from comparison import assert_close
 from test_builtin_models import fill
-from torch import nn
 
-from openstl_svq.benchmarks.backbones import agrees
-from openstl_svq.benchmarks.cost import model_cost
+from openstl_svq.benchmarks.methods_cost import methods_cost_table
 from openstl_svq.methods import dmvfn as losses
 from openstl_svq.models.dmvfn import DMVFN_Model, warp
 from openstl_svq.models.prednet import PredNet_Model
@@ -66,35 +64,17 @@ def test_laplacian_loss_is_openstls(side):
     assert_close(losses.laplacian_loss(a[None], b), MEASURED[f"laplacian_{side}"][None])
 
 
-class Watched(nn.Module):
-    """What OpenSTL's tables count: ``frames`` frames seen by PredNet, every block of DMVFN run once."""
-
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-
-    def forward(self, x):
-        return (
-            self.model.errors(x) if isinstance(self.model, PredNet_Model) else self.model.refinements(x[:, 0], x[:, 1])
-        )
+@pytest.mark.parametrize("method, count", [("prednet", 4), ("dmvfn", 3)])
+def test_size_and_cost_are_those_of_table_12(method, count):
+    rows = methods_cost_table(method=[method]).rows
+    assert len(rows) == count and {row["agrees"] for row in rows} == {"yes"}
 
 
-@pytest.mark.parametrize(
-    "build, frames, shape, params, flops",
-    [
-        (PredNet_Model, 1, (3, 256, 256), "12.5M", "13.7G"),
-        (PredNet_Model, 1, (1, 128, 128), "12.5M", "3.4G"),
-        (PredNet_Model, 10, (3, 128, 160), "12.5M", "42.8G"),
-        (PredNet_Model, 4, (2, 32, 32), "12.5M", "0.85G"),
-        (DMVFN_Model, 2, (1, 128, 128), "3.5M", "0.88G"),
-        (DMVFN_Model, 2, (3, 128, 160), "3.6M", "1.2G"),
-        (DMVFN_Model, 2, (2, 32, 32), "3.54M", "0.057G"),
-    ],
-)
-def test_size_and_cost_are_those_of_table_12(build, frames, shape, params, flops):
-    """For KittiCaltech's PredNet the table prints the parameters twice; 42.8G is OpenSTL's own table."""
-    cost = model_cost(Watched(build((max(2, frames), *shape))), (frames, *shape))
-    assert agrees(cost.params, params) and agrees(cost.flops, flops)
+def test_the_cost_of_tau_is_that_of_table_12():
+    (row,) = methods_cost_table(dataname=["taxibj"], method=["tau"]).rows
+    assert (row["agrees"], row["params"]) == ("yes", 9_545_442)
+    with pytest.raises(ValueError, match="unknown method of the table 'taux'.*Did you mean 'tau'"):
+        methods_cost_table(method=["taux"])
 
 
 # PredNet
