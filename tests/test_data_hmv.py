@@ -183,3 +183,20 @@ def test_potential_vorticity_of_air_at_rest_is_planetary():
     found = gcm.potential_vorticity(temperature, still, still, sigma, surface, lat)
     expected = 9.81 * 2 * 7.292e-5 * np.sin(np.radians(lat))[:, None] * 40 / 98_000 + still
     assert_close(found, expected, rtol=1e-6)
+
+
+@pytest.mark.openstl
+def test_in_the_real_openstl_both_protocols_are_this_packages(tmp_path):
+    from openstl_svq.host import describe, method_maps
+    from openstl_svq.host import load_data as host_load_data
+
+    assert describe().name == "openstl", "run with OPENSTL_SVQ_HOST=openstl or auto"
+    make(tmp_path, 12, [500], hours=1, variables=TWO["data_name"])
+    for protocol in ("strict", "openstl"):
+        theirs = host_load_data(HMV, 2, 2, 0, str(tmp_path), protocol=protocol, **YEARS | TWO)
+        ours = load_data(HMV, 2, 2, 0, tmp_path, protocol=protocol, **YEARS | TWO)
+        assert [len(a.dataset) for a in theirs] == [len(b.dataset) for b in ours]
+        assert torch.equal(theirs[0].dataset[0][0], ours[0].dataset[0][0])
+    sizes = {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2, "model_type": "gSTA", "in_shape": [4, 110, 32, 64]}
+    config = sizes | {"dataname": HMV, "data_name": "hmv", "metrics": ["mse"], "method": "simvp", "aft_seq_length": 4}
+    assert method_maps["simvp"](test_mean=0.0, test_std=1.0, save_dir="", **config).spatial_norm

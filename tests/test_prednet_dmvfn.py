@@ -240,3 +240,4 @@ def test_perceptual_loss_is_that_of_torchvisions_network(hub):
         losses.perceptual_loss(grey.repeat(1, 3, 1, 1), truth.mean(1, keepdim=True).repeat(1, 3, 1, 1)),
     )
     assert losses.perceptual_loss(frames, frames) == 0
+    assert_close(losses.perceptual_loss(frames.double(), truth.double()), expected)

@@ -99,6 +99,7 @@ def perceptual_loss(frames: Tensor, truth: Tensor) -> Tensor:
     Returns:
         A scalar.
     """
+    frames, truth = frames.float(), truth.float()  # as the network is
     mean, std = (frames.new_tensor(v)[:, None, None] for v in _IMAGENET)
     a, b = ((v if v.shape[1] == 3 else v.mean(1, keepdim=True)).sub(mean).div(std) for v in (frames, truth))
     loss = frames.new_zeros(())
