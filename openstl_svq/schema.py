@@ -129,6 +129,7 @@ def protocol(key, value):
 
 _count, _from_one, _positive, _not_negative = whole(0), whole(0, above=True), number(0, above=True), number(0)
 _rate, _below_one = number(0, 1), number(0, 1, below=True)
+_flag = any_of("0, 1, True or False", switch, whole(0, 1))
 _offsets = maybe(list_of(whole()))
 _period = maybe(list_of(any_of("a date such as 2010, 2010-01 or 2010-01-31", text, _count), 2))
 ACCELERATORS = ("auto", "cpu", "gpu", "mps")
@@ -198,6 +199,21 @@ RULES: dict[str, Rule] = {
     "beta": number(0, 1, above=True),
     "gamma": number(0, 1, above=True),
     "perceptual_weight": _not_negative,
+    "num_hidden": any_of("whole numbers above 0, one a layer, as in '64,64'", text, list_of(_from_one)),
+    "filter_size": odd,
+    "stride": _from_one,
+    "patch_size": _from_one,
+    "layer_norm": _flag,
+    "sr_size": _from_one,
+    "tau": _from_one,
+    "scheduled_sampling": _flag,
+    "sampling_changing_rate": _rate,
+    "sampling_stop_iter": _count,
+    "reverse_scheduled_sampling": _flag,
+    "r_sampling_step_1": _count,
+    "r_sampling_step_2": _count,
+    "r_exp_alpha": _positive,
+    "decouple_beta": _not_negative,
     "quantizer": text,
     "quantizer_kwargs": dictionary,
     "quant_position": choice(QUANT_POSITIONS),

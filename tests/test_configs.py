@@ -40,7 +40,15 @@ FRAMES = {
 
 
 # The key of a size -> a small one.
-SMALL = {"hid_S": 8, "hid_T": 16, "N_T": 2, "num_features": "(8,8)", "scale": "(2,1)", "perceptual_weight": 0}
+SMALL = {
+    "hid_S": 8,
+    "hid_T": 16,
+    "N_T": 2,
+    "num_hidden": "'8,8'",
+    "num_features": "(8,8)",
+    "scale": "(2,1)",
+    "perceptual_weight": 0,
+}
 
 
 @functools.cache
@@ -252,3 +260,22 @@ def test_tau_stands_in_every_table(folder):
 @pytest.mark.parametrize("name", ["PredNet", "DMVFN"])
 def test_prednet_and_dmvfn_stand_in_tables_2_and_14(folder, name):
     assert settings(f"{folder}/{name}.py", "method", "batch_size", "patience") == (name.lower(), 16, 10)
+
+
+@pytest.mark.parametrize(
+    "folder, methods",
+    [
+        *(
+            (f"weather/{v}_5_625", "ConvLSTM E3DLSTM PredRNN MIM MAU PredRNNpp PredRNNv2")
+            for v in ("t2m", "r", "uv10", "tcc")
+        ),
+        ("weather/mv_4_s6_5_625", "ConvLSTM PredRNN MIM MAU PredRNNpp PredRNNv2"),
+        *(
+            (d, "ConvLSTM E3DLSTM PhyDNet MAU MIM PredRNN PredRNNpp PredRNNv2")
+            for d in ("human", "kth", "kitticaltech", "taxibj")
+        ),
+    ],
+)
+def test_recurrent_rows_of_tables_1_2_and_14(folder, methods):
+    for name in methods.split():
+        assert settings(f"{folder}/{name}.py", "method", "batch_size", "patience") == (name.lower(), 16, 10)

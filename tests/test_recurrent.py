@@ -11,6 +11,7 @@ from comparison import assert_close
 from filling import fill, normal
 from measure_recurrent import FRAMES, PARITY, VARIANTS, build, forecast, measure, train
 
+from openstl_svq import host
 from openstl_svq.host.builtin import models
 from openstl_svq.host.builtin.methods import method_maps
 from openstl_svq.host.builtin.methods.recurrent import RecurrentMethod
@@ -211,3 +212,15 @@ def test_what_cannot_be_built(model, settings, message):
     arguments = {"in_shape": (4, 2, 8, 16), "aft_seq_length": 3} | settings
     with pytest.raises(ValueError, match=message.replace("?", r"\?")):
         getattr(models, f"{model}_Model")(**arguments)
+
+
+def test_what_cannot_be_built_is_said_before_data_are_loaded():
+    from openstl_svq import config
+
+    phydnet = method_maps["phydnet"]
+    phydnet.check({**FRAMES, "patch_size": 2})
+    with pytest.raises(ValueError, match="30 x 32 cannot be divided"):
+        phydnet.check({**FRAMES, "in_shape": (4, 2, 30, 32)})
+    if host.describe().name == "builtin":
+        with pytest.raises(ValueError, match="32 x 64 cannot be divided into cells of 3 x 3"):
+            config.resolve(["-m", "convlstm", "-d", "weather_sample", "--cfg_options", "patch_size=3"])

@@ -49,6 +49,23 @@ def test_nonsense_is_refused_by_name(key, value):
         config.resolve([], base={"method": "simvp_svq", key: value})
 
 
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        *(("num_hidden", value) for value in ([8, 0], 8, [], None)),
+        *(("patch_size", value) for value in (0, "2")),
+        *(("layer_norm", value) for value in (2, "no")),
+        ("filter_size", 4),
+        *(("sampling_stop_iter", value) for value in (-1, "abc")),
+        *(("sampling_changing_rate", value) for value in (-0.1, "slow")),
+        *(("r_exp_alpha", value) for value in (0, "abc")),
+    ],
+)
+def test_nonsense_of_the_recurrent_methods(key, value):
+    with pytest.raises(ValueError, match=rf"^{key}\S* must be"):
+        config.resolve([], base={"method": "predrnn", key: value})
+
+
 def test_every_flag_has_a_rule():
     assert not config.defaults().keys() - schema.RULES.keys()
 

@@ -78,7 +78,7 @@ def dry_cost(model: nn.Module, inputs: tuple[Tensor, ...]) -> ModelCost:
     """
     from torch.utils.flop_counter import FlopCounterMode
 
-    norms = {op: _norm_flops for op in (torch.ops.aten.native_layer_norm, torch.ops.aten.native_group_norm)}
+    norms = dict.fromkeys((torch.ops.aten.native_layer_norm, torch.ops.aten.native_group_norm), _norm_flops)
     counter = FlopCounterMode(display=False, custom_mapping=norms)
     with torch.no_grad(), counter:
         copy.deepcopy(model).to("meta").eval()(*(value.to("meta") for value in inputs))

@@ -133,4 +133,5 @@ def _of_host(name: str, cls: type) -> Method:
         getattr(cls, "model_class", None),
         defaults=getattr(cls, "defaults", {}),
         config_keys=getattr(cls, "config_keys", METHOD_KEYS.get(name)),
+        check=getattr(cls, "check", None),
     )

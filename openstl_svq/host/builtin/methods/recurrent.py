@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ....naming import accepted
 from ..modules import sampling
 from .base_method import Base_method
 
@@ -29,6 +30,12 @@ class RecurrentMethod(Base_method):
 
     defaults = SCHEDULED | REVERSE
     config_keys = defaults.keys() | UNREAD
+
+    @classmethod
+    def check(cls, config: dict) -> None:
+        """Raises what the network would, before data are loaded."""
+        with torch.device("meta"):
+            cls.model_class(**accepted(cls.model_class, config))
 
     def forward(self, batch_x: Tensor, batch_y: Tensor | None = None, **kwargs) -> Tensor:
         """``(B, pre_seq_length, C, H, W)`` -> ``(B, aft_seq_length, C, H, W)``."""

@@ -1,0 +1,3 @@
+# ConvLSTM (Shi et al. 2015).
+_base_ = "recurrent.py"
+method = "convlstm"

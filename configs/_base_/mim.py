@@ -1,0 +1,3 @@
+# Memory in Memory (Wang et al. 2019).
+_base_ = "recurrent.py"
+method = "mim"

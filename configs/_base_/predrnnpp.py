@@ -1,0 +1,3 @@
+# PredRNN++ (Wang et al. 2018).
+_base_ = "recurrent.py"
+method = "predrnnpp"

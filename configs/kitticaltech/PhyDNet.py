@@ -1,0 +1,5 @@
+# Table 2: PhyDNet.
+_base_ = "../_base_/phydnet.py"
+lr = 5e-3
+sched = "onecycle"
+epoch = 100

@@ -1,0 +1,6 @@
+# Table 2: PredRNN.V2.
+_base_ = "../_base_/predrnnv2.py"
+decouple_beta = 0.01
+lr = 1e-3
+sched = "onecycle"
+epoch = 100

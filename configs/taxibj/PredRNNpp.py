@@ -1,0 +1,6 @@
+# Table 14: TaxiBJ: PredRNN++.
+_base_ = "../_base_/predrnnpp.py"
+lr = 1e-4
+sched = "cosine"
+warmup_epoch = 5
+epoch = 50

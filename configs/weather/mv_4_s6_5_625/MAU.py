@@ -1,0 +1,6 @@
+# Table 1: WeatherBench-M: MAU.
+_base_ = "../../_base_/mau.py"
+sr_size = 4
+lr = 5e-4
+sched = "cosine"
+epoch = 50

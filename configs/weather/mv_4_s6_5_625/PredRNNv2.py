@@ -1,0 +1,5 @@
+# Table 1: WeatherBench-M: PredRNN.V2.
+_base_ = "../../_base_/predrnnv2.py"
+lr = 5e-4
+sched = "cosine"
+epoch = 50

@@ -1,0 +1,5 @@
+# Table 1: ConvLSTM.
+_base_ = "../../_base_/convlstm.py"
+lr = 1e-4
+sched = "cosine"
+epoch = 50
