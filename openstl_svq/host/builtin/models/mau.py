@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ....naming import choose
+from openstl_svq.naming import choose
+
 from ..modules.recurrent import RecurrentModel, State, check_convolution, convolution, freeze_unused, widths
 
 
