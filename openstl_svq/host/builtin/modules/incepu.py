@@ -5,7 +5,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from .layers import check_divisible
+from .layers import check_divisible, merge_frames, split_frames
 
 KERNELS = (3, 5, 7, 11)
 GROUPS = 8
@@ -54,7 +54,7 @@ class IncepU(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        z = x.flatten(1, 2)  # (B, T*C, H, W)
+        z = merge_frames(x)  # (B, T*C, H, W)
         skips = []
         for block in self.enc:
             z = block(z)
@@ -62,4 +62,4 @@ class IncepU(nn.Module):
         z = self.dec[0](skips.pop())
         for block in self.dec[1:]:
             z = block(torch.cat([z, skips.pop()], dim=1))
-        return z.reshape(x.shape)
+        return split_frames(z, x.shape[1])

@@ -28,6 +28,22 @@ def init_trunc_normal_(module: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
 
 
+def merge_frames(x: torch.Tensor) -> torch.Tensor:
+    """(B, T, C, H, W) -> (B, T*C, H, W); channels-last if the frames are."""
+    frames = x.flatten(0, 1)
+    if frames.is_contiguous() or not frames.is_contiguous(memory_format=torch.channels_last):
+        return x.flatten(1, 2)
+    return x.permute(0, 3, 4, 1, 2).flatten(3).permute(0, 3, 1, 2)
+
+
+def split_frames(x: torch.Tensor, frames: int) -> torch.Tensor:
+    """(B, T*C, H, W) -> (B, T, C, H, W), T = ``frames``; each frame channels-last if the map is."""
+    x = x.unflatten(1, (frames, -1))
+    if x.is_contiguous():
+        return x
+    return x.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
+
+
 def map_to_tokens(x: torch.Tensor) -> torch.Tensor:
     """(B, C, H, W) -> (B, H*W, C)."""
     return x.flatten(2).transpose(1, 2)

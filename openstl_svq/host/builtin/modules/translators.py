@@ -16,6 +16,7 @@ from .convnext import ConvNeXtBlock
 from .gsta import GSTABlock
 from .hornet import HorNetBlock
 from .incepu import IncepU
+from .layers import merge_frames, split_frames
 from .mlp_mixer import MLPMixerBlock
 from .moga import MogaBlock
 from .poolformer import PoolFormerBlock
@@ -119,7 +120,7 @@ class MetaTranslator(nn.Module):
         self.enc = nn.Sequential(*stages)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.enc(x.flatten(1, 2)).reshape(x.shape)
+        return split_frames(self.enc(merge_frames(x)), x.shape[1])
 
 
 def build_translator(
