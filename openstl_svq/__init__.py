@@ -3,8 +3,8 @@
 __version__ = "0.1.0"
 
 
-def load(path):
-    """The trained method of a checkpoint or run folder, on the CPU, in evaluation mode, ready to call.
+def load(path, *, fold: bool = False, plain: bool = False):
+    """The trained method of a checkpoint, run folder or export, on the CPU, in evaluation mode, ready to call.
 
     >>> model = openstl_svq.load("work_dirs/run")  # doctest: +SKIP
     >>> y = model(x)  # normalised: (B, pre_seq_length, C, H, W) -> (B, aft_seq_length, C, H, W)  # doctest: +SKIP
@@ -14,19 +14,34 @@ def load(path):
     :meth:`openstl_svq.predict.Forecaster.predict`; ``model.hparams`` hold the configuration and the statistics
     (``test_mean``, ``test_std``) that data are normalised with.
 
+    Args:
+        path: a checkpoint, the folder of a run, or weights that ``tools/export.py`` wrote (``model.safetensors`` or
+            its folder).
+        fold: fold the codebook away: the same forecasts, without the codes. Exported weights may be folded already.
+        plain: torch's own layers and memory format in place of the faster ones of ``openstl_svq.acceleration``.
+
     Raises:
         FileNotFoundError: there is no such checkpoint.
         ValueError: it is damaged, unsafe to load, or does not carry its configuration.
     """
+    from .acceleration import accelerate, fold_codebooks
     from .methods import get_method
     from .predict import Forecaster
+    from .predict.export import is_export, load_export
     from .training import checkpoint
 
-    file = checkpoint.locate(path)
-    state = checkpoint.load(file)
-    checkpoint.saved_config(state)
+    if is_export(path):
+        file, state = load_export(path)
+    else:
+        file = checkpoint.locate(path)
+        state = checkpoint.load(file)
+        checkpoint.saved_config(state)
     method_class = get_method(state["hyper_parameters"]["method"]).cls
     method_class = type(method_class.__name__, (Forecaster, method_class), {"__doc__": method_class.__doc__})
     method = method_class(**state["hyper_parameters"])
+    if state.get("folded"):
+        fold_codebooks(method)
     checkpoint.load_weights(method, state, f"checkpoint {file}")
-    return method.eval()
+    if fold:
+        fold_codebooks(method)
+    return (method if plain else accelerate(method)).eval()
