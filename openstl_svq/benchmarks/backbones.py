@@ -11,6 +11,8 @@ from . import Progress, register_benchmark
 from .cost import model_cost
 from .tables import Table, giga, mega, times
 
+CONFIGS = Path(__file__).parents[2] / "configs"
+
 
 class Backbone(NamedTuple):
     """A column of Table 12: ``folder`` and ``translator`` name its configs, ``printed`` is what the table says."""
@@ -69,9 +71,7 @@ _COST_NOTES = (
 
 
 @register_benchmark("cost", "parameters and FLOPs: Table 12, and every other backbone")
-def cost_table(
-    dataname: Sequence[str] = (), configs: Path = Path(__file__).parents[2] / "configs", *, progress: Progress = None
-) -> Table:
+def cost_table(dataname: Sequence[str] = (), configs: Path = CONFIGS, *, progress: Progress = None) -> Table:
     """Table 12 (SimVP and SimVP+SVQ), and the other datasets' backbones beside it.
 
     Args:
@@ -90,7 +90,7 @@ def cost_table(
             if progress:
                 progress(f"{backbone.label}, {backbone.translator}, {kind}")
             config = load_config(configs / backbone.folder / f"{name}_{backbone.translator}.py")
-            costs[kind] = model_cost(_model_of(config, backbone.in_shape, kind), backbone.in_shape)
+            costs[kind] = model_cost(model_of(config, backbone.in_shape, kind), backbone.in_shape)
         row = {
             "dataset": backbone.label,
             "translator": backbone.translator,
@@ -126,7 +126,7 @@ def cost_table(
     return Table(columns, rows, "Parameters and FLOPs (Table 12)", [*_COST_NOTES, *notes])
 
 
-def _model_of(config: dict, in_shape: Sequence[int], kind: str) -> SimVP_SVQ_Model:
+def model_of(config: dict, in_shape: Sequence[int], kind: str) -> SimVP_SVQ_Model:
     settings = accepted(SimVP_SVQ_Model, config)
     if kind == "simvp":
         settings["quant_position"] = "none"
