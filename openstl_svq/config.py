@@ -122,6 +122,37 @@ def create_parser() -> argparse.ArgumentParser:
     group.add_argument("--strategy", default="auto", help="Lightning's: auto, ddp, ...")
     group.add_argument("--num_nodes", default=1, type=int)
     group.add_argument(
+        "--total_batch_size",
+        default=None,
+        type=int,
+        metavar="N",
+        help="samples of an optimizer step over all devices: each takes its share, in several batches of at most "
+        "--batch_size where it must (default: --batch_size on each device)",
+    )
+    group.add_argument(
+        "--save_every",
+        default=0.0,
+        type=float,
+        metavar="MINUTES",
+        help="also save last.ckpt in the middle of an epoch; 0 for the ends of epochs and signals alone",
+    )
+
+    group = parser.add_argument_group("speed and memory")
+    group.add_argument(
+        "--plain",
+        action="store_true",
+        help="torch's own layers, memory format, optimizer loops and precision of products: nothing of what makes a "
+        "run faster by default",
+    )
+    group.add_argument("--compile", action="store_true", help="torch.compile the network; pays in long runs")
+    group.add_argument(
+        "--checkpoint_activations",
+        action="store_true",
+        help="less memory for a second forward pass: blocks compute their activations again for the backward pass",
+    )
+
+    group = parser.add_argument_group("resuming and other keys")
+    group.add_argument(
         "--resume",
         nargs="?",
         const=True,

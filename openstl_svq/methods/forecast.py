@@ -6,6 +6,7 @@ import torch
 from timm.scheduler.scheduler import Scheduler as TimmScheduler
 from torch import Tensor, nn
 
+from ..acceleration import fuse_optimizer
 from ..host import get_optim_scheduler
 from ..metrics import ForecastMetrics, persistence
 from ..naming import choose
@@ -33,6 +34,8 @@ class ForecastMethod:
 
     # training
 
+    fused_optimizer = False  # whether the optimizer is to be torch's fused form, where it has one
+
     def configure_optimizers(self):
         """The host's optimizer and schedule, over the steps that this process really makes."""
         steps = self.trainer.estimated_stepping_batches // self.trainer.max_epochs
@@ -40,6 +43,8 @@ class ForecastMethod:
             **{**self.hparams, "gpus": [0]}
         )  # OpenSTL divides by the GPUs; `steps` is divided already
         optimizer, scheduler, by_epoch = get_optim_scheduler(config, self.hparams.epoch, self.model, steps)
+        if self.fused_optimizer:
+            fuse_optimizer(optimizer)
         for parameters, factor in getattr(self, "rate_factors", list)():
             scale_rate(optimizer, scheduler, parameters, factor)
         return {

@@ -8,18 +8,31 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler, RandomSamp
 
 from ..data.registry import dataset_or_default
 from ..metrics import Climatology, field_metrics
+from .devices import split_batch
 
 
 class EpochSampler(DistributedSampler):
     """Shuffles by (seed, epoch) alone, so that an epoch after a resume has the order it would have had anyway.
 
     ``generator`` seeds the loader's workers in the same way. One process is the case of one replica.
+
+    Args:
+        multiple: samples of this process that make an optimizer step; what does not fill the last one is left out.
     """
 
-    def __init__(self, dataset, *, num_replicas, rank, seed):
+    def __init__(self, dataset, *, num_replicas, rank, seed, multiple=1):
         super().__init__(dataset, num_replicas=num_replicas, rank=rank, shuffle=True, seed=seed)
         self.generator = torch.Generator()
+        self.multiple = multiple
+        self.skipped = (-1, 0)  # in this epoch, so many samples
         self.set_epoch(0)
+
+    def __iter__(self):
+        epoch, count = self.skipped
+        return iter(list(super().__iter__())[count if self.epoch == epoch else 0 : len(self)])
+
+    def __len__(self):
+        return super().__len__() // self.multiple * self.multiple  # of a whole epoch, whatever is skipped
 
     def set_epoch(self, epoch: int):
         super().set_epoch(epoch)
@@ -44,10 +57,18 @@ class DeferredLoader(DataLoader):
 
     Lightning makes the iterator of the first epoch before it says which epoch that is; workers would by then have
     fetched batches of epoch 0, which a resumed run would train on.
+
+    ``discard`` batches of the next epoch are fetched and thrown away.
     """
 
+    discard = 0
+
     def __iter__(self):
-        yield from super().__iter__()
+        batches = super().__iter__()
+        discard, self.discard = self.discard, 0
+        for _ in range(discard):
+            next(batches)
+        yield from batches
 
 
 class Indexed(Dataset):
@@ -92,6 +113,26 @@ class ForecastData(pl.LightningDataModule):
         self.data_name = test_loader.dataset.data_name
         self.config = config
         self._climatology: Climatology | None = None
+        self.batch_size, self._batches_per_step = train_loader.batch_size, 1
+        self._skipped: tuple[int, int] | None = None
+
+    def split_among(self, processes: int) -> int:
+        """Shares ``total_batch_size``, where it is given, among ``processes``; the batches that make one step.
+
+        Raises:
+            ValueError: it cannot be shared evenly, or there are fewer samples than processes or than a step takes.
+        """
+        total, samples = self.config.get("total_batch_size"), len(self.train_loader.dataset)
+        if samples < processes:
+            raise ValueError(f"{processes} processes for {samples} training samples: use {samples} devices or fewer.")
+        if total is None:
+            return 1
+        if not isinstance(self.train_loader.sampler, RandomSampler):
+            raise ValueError("total_batch_size needs a training loader that shuffles; leave it out with this one.")
+        if total > samples:
+            raise ValueError(f"total_batch_size is {total}, but there are {samples} training samples: take {samples}.")
+        self.batch_size, self._batches_per_step = split_batch(total, processes, self.train_loader.batch_size)
+        return self._batches_per_step
 
     # loaders, asked for by the trainer once it knows how many processes there are
 
@@ -99,10 +140,31 @@ class ForecastData(pl.LightningDataModule):
         loader = self.train_loader
         if not isinstance(loader.sampler, RandomSampler):
             return loader
-        sampler = EpochSampler(loader.dataset, **self._replicas(), seed=self.config["seed"])
+        sampler = EpochSampler(
+            loader.dataset,
+            **self._replicas(),
+            seed=self.config["seed"],
+            multiple=1 if self.config.get("total_batch_size") is None else self.batch_size * self._batches_per_step,
+        )
         # Workers that live on would carry the state of their generators from epoch to epoch, past a resume.
         persistent = loader.num_workers > 0 and not self.config.get("use_augment")
-        return _rebuild(loader, loader.dataset, sampler, persistent, generator=sampler.generator)
+        rebuilt = _rebuild(
+            loader, loader.dataset, sampler, persistent, generator=sampler.generator, batch_size=self.batch_size
+        )
+        if self._skipped:
+            self._skip_in(rebuilt, sampler)
+        return rebuilt
+
+    def skip(self, epoch: int, batches: int) -> None:
+        """Lets ``epoch`` start after so many ``batches`` of each process, with what it would have given then."""
+        self._skipped = epoch, batches
+
+    def _skip_in(self, loader: "DeferredLoader", sampler: EpochSampler) -> None:
+        epoch, batches = self._skipped
+        if loader.num_workers and self.config.get("use_augment"):  # the workers' random draws go on from batch to batch
+            loader.discard = batches
+        else:
+            sampler.skipped = epoch, batches * self.batch_size
 
     def val_dataloader(self):
         return self._sharded(self.valid_loader, self.valid_loader.dataset)
@@ -199,14 +261,16 @@ class ForecastData(pl.LightningDataModule):
         return values.to(batch_y).expand_as(batch_y)
 
 
-def _rebuild(loader: DataLoader, dataset: Dataset, sampler: Sampler, persistent: bool, generator=None) -> DataLoader:
-    """``loader`` with another dataset and sampler."""
+def _rebuild(
+    loader: DataLoader, dataset: Dataset, sampler: Sampler, persistent: bool, generator=None, batch_size=None
+) -> DataLoader:
+    """``loader`` with another dataset, sampler and, where given, batch size."""
     workers = {}
     if loader.num_workers:
         workers = {"prefetch_factor": loader.prefetch_factor, "persistent_workers": persistent}
     return DeferredLoader(
         dataset,
-        batch_size=loader.batch_size,
+        batch_size=batch_size or loader.batch_size,
         sampler=sampler,
         num_workers=loader.num_workers,
         collate_fn=loader.collate_fn,

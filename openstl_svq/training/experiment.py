@@ -27,8 +27,11 @@ from ..files import replacing
 from ..host import describe, example_input, load_data
 from ..methods import get_method
 from ..metrics.report import format_table, write_metrics
+from . import acceleration
 from . import checkpoint as checkpoints
 from .data_module import ForecastData
+from .devices import share_batch_norms
+from .interruption import MidEpoch
 
 
 class Experiment:
@@ -59,8 +62,14 @@ class Experiment:
         self.args, self.config = args, vars(args)
         self.save_dir = Path(args.res_dir, args.ex_name)
         pl.seed_everything(args.seed, verbose=False)
+        self.accelerator, self.devices = _devices(args)
+        self.processes = args.num_nodes * (len(self.devices) if isinstance(self.devices, list) else self.devices)
         self.data = ForecastData(*(dataloaders or load_data(**self.config)), self.config)
+        self.batches_per_step = self.data.split_among(self.processes)
         self.method = self._build_method()
+        acceleration.prepare(self.method, self.accelerator, args)
+        if self.processes > 1 and self.accelerator == "cpu":  # Lightning's way is for GPUs alone
+            share_batch_norms(self.method)
         self.trainer = self._build_trainer()
         self.method.hparams["trained_on"] = self.data.trained_on()  # into every checkpoint, for openstl_svq.predict
         self._weights_of: tuple[Path, int | None] | None = None  # the checkpoint in the method, and its epochs
@@ -124,7 +133,10 @@ class Experiment:
         )
         # In a log file every redrawing of the bar is a line of its own: a few of them per epoch are enough.
         bar = EpochBar(refresh_rate=1 if sys.stdout.isatty() else max(1, len(self.data.train_loader) // 4))
-        callbacks = [SeedEpoch(args.seed), bar, best, last]
+        samples = self.processes * self.data.batch_size * self.batches_per_step
+        callbacks = [SeedEpoch(args.seed), bar, best, last, MidEpoch(ckpt_dir / "last.ckpt", args.save_every, samples)]
+        if args.compile:
+            callbacks.append(acceleration.CompileReport(_say))
         if not args.test:
             callbacks.append(LearningRateMonitor())
         if args.patience:
@@ -133,7 +145,6 @@ class Experiment:
 
     def _build_trainer(self) -> pl.Trainer:
         args = self.args
-        accelerator, devices = _devices(args)
         strategy = "ddp" if args.dist and args.strategy == "auto" else args.strategy
         loggers = (
             []
@@ -144,11 +155,13 @@ class Experiment:
             ]
         )
         return pl.Trainer(
-            accelerator=accelerator,
-            devices=devices,
+            accelerator=self.accelerator,
+            devices=self.devices,
             num_nodes=args.num_nodes,
             strategy=strategy,
             precision=args.precision,
+            accumulate_grad_batches=self.batches_per_step,
+            sync_batchnorm=self.processes > 1 and self.accelerator == "gpu",
             max_epochs=args.epoch,
             callbacks=self._callbacks(),
             logger=loggers,
