@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ....naming import accepted
+from openstl_svq.naming import accepted
+
 from ..modules import sampling
 from .base_method import Base_method
 
