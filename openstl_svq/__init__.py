@@ -14,6 +14,9 @@ def load(path, *, fold: bool = False, plain: bool = False):
     :meth:`openstl_svq.predict.Forecaster.predict`; ``model.hparams`` hold the configuration and the statistics
     (``test_mean``, ``test_std``) that data are normalised with.
 
+    A run that was trained with a plug-in runs it again (see :mod:`openstl_svq.plugins`): the modules and files that the
+    checkpoint names, from this machine.
+
     Args:
         path: a checkpoint, the folder of a run, or weights that ``tools/export.py`` wrote (``model.safetensors`` or
             its folder).
@@ -22,8 +25,10 @@ def load(path, *, fold: bool = False, plain: bool = False):
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
+        ImportError: a plug-in that it was trained with cannot be loaded.
         ValueError: it is damaged, unsafe to load, or does not carry its configuration.
     """
+    from . import plugins
     from .acceleration import accelerate, fold_codebooks
     from .methods import get_method
     from .predict import Forecaster
@@ -36,6 +41,8 @@ def load(path, *, fold: bool = False, plain: bool = False):
         file = checkpoint.locate(path)
         state = checkpoint.load(file)
         checkpoint.saved_config(state)
+    plugins.load_installed()
+    plugins.load(state["hyper_parameters"].get("plugins", []))
     method_class = get_method(state["hyper_parameters"]["method"]).cls
     method_class = type(method_class.__name__, (Forecaster, method_class), {"__doc__": method_class.__doc__})
     method = method_class(**state["hyper_parameters"])

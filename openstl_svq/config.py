@@ -5,15 +5,14 @@ from.
 """
 
 import argparse
-import ast
-import json
 import pprint
 import warnings
 from pathlib import Path
 
+from . import plugins, schema
 from . import protocol as protocols
-from . import schema
-from .host import LOADER_KEYS, dataset_parameters, load_config
+from .config_file import load_config, merge, parse_value
+from .host import LOADER_KEYS, dataset_parameters
 from .host import create_parser as host_parser
 from .methods import LOSSES, Method, all_methods, get_method
 from .methods.quantized import USAGE_INTERVAL, WIDTH
@@ -161,6 +160,13 @@ def create_parser() -> argparse.ArgumentParser:
         help="continue an interrupted run: that of --ex_name, or this run folder or checkpoint",
     )
     group.add_argument(
+        "--plugins",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="modules or .py files that register further methods, quantizers, datasets or metrics; they are run",
+    )
+    group.add_argument(
         "--cfg_options",
         nargs="+",
         action="extend",
@@ -193,7 +199,9 @@ def resolve(
     Raises:
         ValueError: an unknown key, method, dataset, quantizer, position, ... or a value that is not allowed.
         FileNotFoundError: the configuration file does not exist.
+        ImportError: a plug-in cannot be loaded.
     """
+    plugins.load_installed()
     parser = create_parser()
     if description:
         parser.description, parser.formatter_class = description, argparse.RawDescriptionHelpFormatter
@@ -212,7 +220,7 @@ def resolve(
             schema.RULES[key](f"--{key}", typed[key])
     file = typed.get("config_file")
     from_file = load_config(file) if file else dict(base or {})
-    typed = _nested(typed, typed_options)  # one layer: what is typed together belongs together, in whatever order
+    typed = merge(typed, typed_options)  # one layer: what is typed together belongs together, in whatever order
     _forget_dataset(from_file, typed.get("dataname"))
     layers = [from_file, typed]
     if typed.pop("overwrite", False):
@@ -222,6 +230,7 @@ def resolve(
     for layer in layers:
         given = _merge(given, layer)
     flags = defaults()
+    given["plugins"] = plugins.load(given.get("plugins", []))
     for key in ("method", "dataname"):
         schema.RULES[key](key, given.setdefault(key, flags[key]))
     method = get_method(given["method"])
@@ -233,6 +242,7 @@ def resolve(
     config.update(method=method.name, dataname=dataname, **_lengths(layers, entry))
     _set_total_length(config, typed)
     config = _checked(config)
+    config["plugins"] = list(dict.fromkeys([*config["plugins"], *plugins.used_by(config)]))
     if method.check:
         method.check(config)
     _refuse_without_effect(typed, config, method)
@@ -297,7 +307,7 @@ def parse_options(words: list[str]) -> dict:
         value = parse_value(text)
         for part in reversed(path):
             value = {part: value}
-        options = _nested(options, value)
+        options = merge(options, value)
     return options
 
 
@@ -310,22 +320,17 @@ def dump(config: dict, comment: str = "") -> str:
 
 def _merge(base: dict, new: dict) -> dict:
     """``base`` updated by ``new``; ``quantizer_kwargs`` key by key, since each layer sets some of them."""
-    merged = _nested(base, new)
+    merged = merge(base, new)
     # Arguments of one quantizer are not those of another.
     if "quantizer" in new and new["quantizer"] != base.get("quantizer", "svq"):
         merged["quantizer_kwargs"] = new.get("quantizer_kwargs", {})
     return merged
 
 
-def _nested(base: dict, new: dict) -> dict:
-    both = {k for k in base.keys() & new.keys() if isinstance(base[k], dict) and isinstance(new[k], dict)}
-    return {**base, **new, **{k: _nested(base[k], new[k]) for k in both}}
-
-
 def _refuse_unknown(given: dict, known: set[str], method: Method, file: str | None):
     where = f" in {file}" if file else ""
     known = known | (method.keys or set())
-    for key in given.keys() - known:
+    for key in (key for key in given if key not in known):
         if method.keys is None:
             warnings.warn(
                 f"configuration key {key!r}{where} is passed on unchecked: the keys of the method {method.name!r} are not "
@@ -377,16 +382,6 @@ def _lengths(layers: list[dict], entry: dict) -> dict:
         steps = given_steps or (given_shape[0] if given_shape else steps)
     steps = shape[0] if steps is None else steps
     return {"pre_seq_length": steps, "in_shape": [steps, *shape[1:]]}
-
-
-def parse_value(text: str):
-    """A Python literal, also JSON's true/false/null; anything else is the text itself."""
-    for read in (ast.literal_eval, json.loads):
-        try:
-            return read(text)
-        except (ValueError, SyntaxError):
-            continue
-    return text
 
 
 def _dictionary(text: str) -> dict:

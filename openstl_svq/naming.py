@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
+from .plugins import registered
+
 T = TypeVar("T")
 
 
@@ -76,6 +78,7 @@ class Registry(Generic[T]):
                     f"the {self.what} name {name!r} is taken by {place(owner)}; {place(thing)} needs another, or "
                     "override=True to replace it."
                 )
+            registered(self.what, name)
             self._entries[name] = thing, description
             return thing
 

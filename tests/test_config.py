@@ -3,7 +3,7 @@
 import pytest
 
 from openstl_svq import config
-from openstl_svq.host import load_config
+from openstl_svq.config_file import load_config
 
 FILE = """
 method = "SimVP_SVQ"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from openstl_svq import config as configuration
-from openstl_svq.host import load_config
+from openstl_svq.config_file import load_config
 from openstl_svq.methods import get_method
 from openstl_svq.sweep import identity
 

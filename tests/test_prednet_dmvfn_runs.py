@@ -68,7 +68,7 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one_and_forecasts(words, 
 
 @pytest.mark.parametrize("method", SMALL)
 def test_loss_falls(words, run, method):  # noqa: F811
-    from openstl_svq.host import load_config
+    from openstl_svq.config_file import load_config
 
     folder = run("train", words(method, "lr=5e-3", epochs=6)) / "run"
     lines = (folder / "csv" / "version_0" / "metrics.csv").read_text().splitlines()

@@ -14,7 +14,8 @@ import torch
 import xarray as xr
 
 import openstl_svq
-from openstl_svq.host import SimVP, load_config
+from openstl_svq.config_file import load_config
+from openstl_svq.host import SimVP
 from openstl_svq.methods import ForecastMethod
 from openstl_svq.training import experiment
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..host import load_config
+from ..config_file import load_config
 from ..models import SimVP_SVQ_Model
 from ..naming import accepted, choose
 from . import Progress, register_benchmark

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from ..host import load_config
+from ..config_file import load_config
 from ..methods import get_method
 from ..naming import accepted, choose
 from . import Progress, register_benchmark

@@ -11,6 +11,7 @@ import numpy as np
 from torch.utils.data import DataLoader
 
 from ..naming import unknown
+from ..plugins import registered
 from ..protocol import DIFFERENCES, OPENSTL, STRICT, differences
 from .formats import ARRAYS, VIDEOS, open_source
 from .formats.images import ImageFormat, image_numbers
@@ -134,6 +135,7 @@ def register_dataset(dataset: Dataset, *, override: bool = False) -> Dataset:
         raise ValueError(
             f"{file}: the dataset name {name!r} is taken by {owner}; choose another, or replace it with override=True."
         )
+    registered("dataset", name)
     _REGISTRY[name], _FILES[name] = dataset, file
     for entries in _HOSTS:
         entries[name] = dataset.entry

@@ -11,9 +11,9 @@ import warnings
 from dataclasses import dataclass
 
 from .. import __version__
+from ..config_file import load_config
 from ..naming import choose
 from . import openstl as _openstl
-from .builtin.utils import load_config
 
 NAMES = (
     "Base_method",

@@ -10,6 +10,7 @@ from torch import nn
 
 from ..host import METHOD_KEYS, method_maps
 from ..naming import choose, place
+from ..plugins import registered
 from .forecast import extended
 
 
@@ -89,6 +90,7 @@ def register_method(method: Method, *, override: bool = False) -> Method:
             f"the method name {method.name!r} is taken by {place(owner)}; {place(method.cls)} needs another, or "
             "override=True to replace it."
         )
+    registered("method", method.name)
     _METHODS[method.name], method_maps[method.name] = method, method.cls
     return method
 

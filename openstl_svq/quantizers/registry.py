@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..naming import unknown
+from ..plugins import registered
 from .base import Quantizer
 from .checks import check_settings
 from .library import NOT_A_QUANTIZER, PACKAGE, LibraryQuantizer, library_classes, usable_classes
@@ -49,6 +50,7 @@ def register_quantizer(name: str, description: str, *, override: bool = False) -
                 f"the quantizer name {name!r} is taken by {owner.__module__}.{owner.__qualname__}; choose "
                 f"another, or replace it with override=True"
             )
+        registered("quantizer", name)
         _REGISTRY[name] = _Entry(cls, description)
         return cls
 

@@ -17,6 +17,7 @@ _NOT_PART_OF_A_RUN = {
     "res_dir",
     "ex_name",
     "config_file",
+    "plugins",
     "resume",
     "test",
     "ckpt_path",

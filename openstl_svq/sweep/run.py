@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .. import config as configuration
-from ..host import load_config
+from ..config_file import load_config
 from ..metrics import headline_metrics
 from .plan import Run, identity
 

@@ -1,11 +1,19 @@
-"""Configuration files: Python files of plain ``key = value`` lines, which may inherit from others through ``_base_``."""
+"""Configuration files: Python files of ``key = value`` lines, which may inherit from others through ``_base_``.
+
+They may register methods, quantizers, datasets or metrics as well, see :mod:`openstl_svq.plugins`.
+"""
 
 import ast
+import json
 import types
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from .plugins import reading
 
 
-def load_config(filename) -> dict:
+def load_config(filename: str | Path) -> dict[str, Any]:
     """Reads a configuration file into a dictionary.
 
     The file is Python. Names that start with an underscore, modules, functions and classes are left out.
@@ -31,10 +39,12 @@ def _load(path: Path, chain: tuple) -> dict:
     if resolved in chain:
         raise ValueError(f"config file {path} inherits from itself through _base_: {' -> '.join(map(str, chain))}.")
 
-    namespace = {"__file__": str(resolved), "__name__": path.stem}
+    # As the name of the module, the path tells apart classes of files that are called the same.
+    namespace = {"__file__": str(resolved), "__name__": str(resolved)}
     try:
         source = path.read_text(encoding="utf-8")
-        exec(compile(ast.parse(source, filename=str(path)), str(path), "exec"), namespace)
+        with reading(str(resolved)):
+            exec(compile(ast.parse(source, filename=str(path)), str(resolved), "exec"), namespace)
     except Exception as error:  # whatever a user's file raises, the message must name the file
         line = getattr(error, "lineno", None)
         where = f", line {line}" if line else ""
@@ -54,10 +64,17 @@ def _load(path: Path, chain: tuple) -> dict:
     return merge(config, own)
 
 
-def merge(base: dict, new: dict) -> dict:
+def merge(base: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """``base`` updated by ``new``; dictionaries in both are merged key by key."""
-    merged = dict(base)
-    for key, value in new.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = merge(merged[key], value) if both else value
-    return merged
+    both = {k for k in base.keys() & new.keys() if isinstance(base[k], dict) and isinstance(new[k], dict)}
+    return {**base, **new, **{k: merge(base[k], new[k]) for k in both}}
+
+
+def parse_value(text: str) -> Any:
+    """A Python literal, also JSON's true/false/null; anything else is the text itself."""
+    for read in (ast.literal_eval, json.loads):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError):
+            continue
+    return text
