@@ -1,9 +1,16 @@
 """Sparse-regression vector quantization (SVQ) for spatio-temporal forecasting, on OpenSTL's models and datasets."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import os
+
+    from .predict import Forecaster
+
 __version__ = "0.1.0"
 
 
-def load(path, *, fold: bool = False, plain: bool = False):
+def load(path: "str | os.PathLike", *, fold: bool = False, plain: bool = False) -> "Forecaster":
     """The trained method of a checkpoint, run folder or export, on the CPU, in evaluation mode, ready to call.
 
     >>> model = openstl_svq.load("work_dirs/run")  # doctest: +SKIP
@@ -33,12 +40,12 @@ def load(path, *, fold: bool = False, plain: bool = False):
     from .methods import get_method
     from .predict import Forecaster
     from .predict.export import is_export, load_export
-    from .training import checkpoint
+    from .training import checkpoint, run_folder
 
     if is_export(path):
         file, state = load_export(path)
     else:
-        file = checkpoint.locate(path)
+        file = run_folder.locate(path)
         state = checkpoint.load(file)
         checkpoint.saved_config(state)
     plugins.load_installed()

@@ -97,7 +97,7 @@ def _unwrapped(key: str) -> str:
     return key
 
 
-def convert_checkpoint(source, target, *, trust: bool = False) -> dict[str, Tensor]:
+def convert_checkpoint(source: str | Path, target: str | Path, *, trust: bool = False) -> dict[str, Tensor]:
     """Writes the checkpoint file ``source`` to ``target`` as one of this package; returns its weights.
 
     The weights, under the names that a method has, and the configuration if there is one; nothing to resume training

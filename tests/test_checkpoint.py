@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from openstl_svq.training import checkpoint
+from openstl_svq.training import checkpoint, run_folder
 
 
 class Colour(str, enum.Enum):
@@ -96,7 +96,7 @@ def test_other_files_and_folders(tmp_path):
     with pytest.raises(ValueError, match="no 'state_dict'"):
         checkpoint.load(tmp_path / "b.ckpt")
     with pytest.raises(FileNotFoundError, match="no run folder"):
-        checkpoint.locate(tmp_path)
+        run_folder.locate(tmp_path)
     with pytest.raises(ValueError, match="carries no configuration"):
         checkpoint.saved_config({"state_dict": {}})
 

@@ -218,11 +218,13 @@ def of_run(tmp_path, monkeypatch):
 
     def draw(name, make, dataset=None, **options):
         from openstl_svq import config
-        from openstl_svq.training import experiment
+        from openstl_svq.training import experiment, pictures
 
         make(tmp_path)
         drawn = {}
-        monkeypatch.setattr(experiment, "plot_forecast", lambda path, *a, **rest: drawn.update(rest, arrays=a))
+        monkeypatch.setattr(
+            "openstl_svq.figures.forecast.plot_forecast", lambda path, *a, **rest: drawn.update(rest, arrays=a)
+        )
         options = {"hid_S": 4, "hid_T": 4, "N_S": 2, "N_T": 2, "quantizer_kwargs.codebook_size": 8, **options}
         run = experiment.Experiment(
             config.resolve(
@@ -248,7 +250,7 @@ def of_run(tmp_path, monkeypatch):
         )
         if dataset:
             dataset(run.data.test_loader.dataset)
-        run._draw_forecast()
+        pictures.draw_forecast(run)
         return drawn
 
     return draw

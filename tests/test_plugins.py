@@ -1,6 +1,6 @@
 """Methods, quantizers and datasets of somebody else, through the real command lines."""
 
-import importlib.metadata
+import importlib
 import runpy
 import sys
 from pathlib import Path
@@ -74,7 +74,7 @@ def test_a_run_finds_its_plug_in_again(tmp_path, run, forget, monkeypatch, impor
         "-e",
         "1",
         "-b",
-        "32",
+        "8",
         "--num_workers",
         "0",
         "--accelerator",
@@ -150,7 +150,7 @@ def test_plug_ins_of_installed_packages(tmp_path, monkeypatch):
         folder.mkdir(exist_ok=True)
         (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: thirdparty\nVersion: 1.0\n")
         (folder / "entry_points.txt").write_text(f"[openstl_svq.plugins]\n{text}\n")
-        importlib.metadata.MetadataPathFinder.invalidate_caches()
+        importlib.invalidate_caches()
         plugins.load_installed.cache_clear()
 
     install("ours = installed_plugin")

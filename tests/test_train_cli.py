@@ -17,7 +17,7 @@ import openstl_svq
 from openstl_svq.config_file import load_config
 from openstl_svq.host import SimVP
 from openstl_svq.methods import ForecastMethod
-from openstl_svq.training import experiment
+from openstl_svq.training import run_folder
 
 ROOT = Path(__file__).parents[1]
 TIMES = ("train_time=['2010','2010']", "val_time=['2011','2011']", "test_time=['2012','2012']")
@@ -251,7 +251,7 @@ def test_a_picture_that_cannot_be_drawn_costs_nothing_else(words, run, monkeypat
     def broken(*args, **kwargs):
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr("openstl_svq.training.experiment.plot_forecast", broken)
+    monkeypatch.setattr("openstl_svq.figures.forecast.plot_forecast", broken)
     with pytest.warns(UserWarning, match="forecast.png could not be drawn .RuntimeError: no ink"):
         runs = run("train", words(epochs=1))
     assert (runs / "run" / "training.png").is_file() and "run folder" in capsys.readouterr().out
@@ -275,11 +275,11 @@ def test_a_folder_with_results_is_taken(name, tmp_path, monkeypatch):
     for variable in ("LOCAL_RANK", "OPENSTL_SVQ_EX_NAME"):
         monkeypatch.delenv(variable, raising=False)
     for expected in (name, f"{name}-2", f"{name}-3"):
-        assert experiment._claim_folder(tmp_path, name) == expected
+        assert run_folder.claim_folder(tmp_path, name) == expected
         (tmp_path / expected).mkdir(parents=True)
         (tmp_path / expected / "config.py").touch()
     monkeypatch.setenv("LOCAL_RANK", "1")  # a process that Lightning has started
-    assert experiment._claim_folder(tmp_path, name) == f"{name}-3"
+    assert run_folder.claim_folder(tmp_path, name) == f"{name}-3"
 
 
 def test_processes_of_a_launcher_agree_on_the_folder(tmp_path, monkeypatch):
@@ -288,12 +288,12 @@ def test_processes_of_a_launcher_agree_on_the_folder(tmp_path, monkeypatch):
         monkeypatch.setenv(variable, value)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.py").touch()
-    assert experiment._claim_folder(tmp_path, "run") == "run"  # whatever the first process has written by now
+    assert run_folder.claim_folder(tmp_path, "run") == "run"  # whatever the first process has written by now
     monkeypatch.setenv("LOCAL_RANK", "0")
     monkeypatch.setenv("RANK", "0")
     with pytest.raises(ValueError, match="holds an earlier run. Give this one another --ex_name"):
-        experiment._claim_folder(tmp_path, "run")
-    assert experiment._claim_folder(tmp_path, "fresh") == "fresh"
+        run_folder.claim_folder(tmp_path, "run")
+    assert run_folder.claim_folder(tmp_path, "fresh") == "fresh"
 
 
 def test_nothing_is_overwritten_by_a_second_run(words, run):
@@ -420,3 +420,21 @@ def test_load_gives_the_trained_method(words, run):
     prediction = method(torch.zeros(1, 12, 1, 32, 64))
     assert prediction.shape == (1, 12, 1, 32, 64) and not method.training
     assert method.hparams.test_mean.shape == (1, 1, 1, 1)
+
+
+def test_starting_a_run_imports_no_more_than_it_needs():
+    """Beside what Lightning imports (which takes matplotlib in through torchmetrics)."""
+    heavy = {"pandas", "numba", "skimage", "tensorboard", "lpips", "xarray", "netCDF4", "imageio", "fvcore"}
+    code = (
+        "import sys, pytorch_lightning; before = set(sys.modules); import openstl_svq.training.experiment, "
+        "openstl_svq.config; print(*{m.partition('.')[0] for m in set(sys.modules) - before})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "OPENSTL_SVQ_HOST": "builtin", "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert not {*heavy, "matplotlib"} & set(done.stdout.split())

@@ -35,11 +35,11 @@ def main():
 
     import openstl_svq
     from openstl_svq.predict.export import export
-    from openstl_svq.training import checkpoint
+    from openstl_svq.training import run_folder
 
-    path = checkpoint.locate(args.run)
+    path = run_folder.locate(args.run)
     method = openstl_svq.load(path, plain=True)
-    folder = args.out or checkpoint.run_folder(path) / "export"
+    folder = args.out or run_folder.run_folder(path) / "export"
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
     for name, file in export(method, folder, args.formats, keep_codebook=args.keep_codebook).items():
         print(f"{file}: {file.stat().st_size / 1e6:.2f} MB ({name})")

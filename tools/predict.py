@@ -77,7 +77,7 @@ def main():
 
     import openstl_svq
     from openstl_svq import predict
-    from openstl_svq.training import checkpoint
+    from openstl_svq.training import run_folder
 
     out = predict.output_path(args.input, args.out, force=args.force)
     model = openstl_svq.load(args.run)
@@ -97,7 +97,7 @@ def main():
             fps=args.fps,
             batch_size=args.batch_size,
             attributes={
-                "checkpoint": str(checkpoint.locate(args.run)),
+                "checkpoint": str(run_folder.locate(args.run)),
                 "history": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ} {shlex.join(sys.argv)}",
             },
         )

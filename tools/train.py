@@ -8,14 +8,14 @@ from openstl_svq import cli
 
 def main():
     from openstl_svq import config
-    from openstl_svq.training import checkpoint, experiment
+    from openstl_svq.training import checkpoint, experiment, run_folder
 
     args = config.resolve()
     if args.test:
         experiment.test_run(args.ckpt_path or f"{args.res_dir}/{args.ex_name}", cli.words())
         return
     if args.resume and args.config_file is None:  # the run knows its own configuration
-        state = checkpoint.load(experiment.find_checkpoint(args))
+        state = checkpoint.load(run_folder.find_checkpoint(args))
         args = config.resolve(base=checkpoint.saved_config(state))
     run = experiment.Experiment(args)
     run.train()

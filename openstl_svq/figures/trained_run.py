@@ -9,7 +9,7 @@ from torch import Tensor
 from .. import load
 from ..host import load_data
 from ..quantizers import QuantizerOutput
-from ..training.checkpoint import locate, run_folder
+from ..training.run_folder import locate, run_folder
 
 _BATCH = 16
 _TOKENS = 4096  # of which regression weights and codes are looked at: tokens x codes numbers

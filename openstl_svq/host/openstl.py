@@ -5,11 +5,13 @@ import importlib.metadata
 import importlib.util
 import re
 import warnings
+from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
 import torch
+from torch import nn
 
 COMMIT = "c74deb5d4c3da585291f9f18281f3fefdbba3a54"  # branch OpenSTL-Lightning
 INSTALL = f'pip install "git+https://github.com/chengtan9907/OpenSTL@{COMMIT}"'
@@ -190,7 +192,7 @@ class _Captured(Exception):
     """Ends a forward pass once its model's inputs are known."""
 
 
-def example_input(args, method) -> tuple:
+def example_input(args: Namespace, method: nn.Module) -> tuple[torch.Tensor, ...]:
     """What ``method`` hands to its model for one sample, to count the model's cost with.
 
     Found by watching the method, so that it holds for any method, also one that this package does not know.

@@ -1,5 +1,8 @@
 """SimVP with a quantizer before or after its translator (Figures 3 and 6 of the SVQ paper)."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from torch import Tensor
 
 from ..host import SimVP_Model
@@ -33,22 +36,22 @@ class SimVP_SVQ_Model(SimVP_Model):
 
     def __init__(
         self,
-        in_shape,
-        hid_S=16,
-        hid_T=256,
-        N_S=4,
-        N_T=4,
-        model_type="gSTA",
-        mlp_ratio=8.0,
-        drop=0.0,
-        drop_path=0.0,
-        spatio_kernel_enc=3,
-        spatio_kernel_dec=3,
-        act_inplace=True,
+        in_shape: Sequence[int],
+        hid_S: int = 16,
+        hid_T: int = 256,
+        N_S: int = 4,
+        N_T: int = 4,
+        model_type: str | None = "gSTA",
+        mlp_ratio: float = 8.0,
+        drop: float = 0.0,
+        drop_path: float = 0.0,
+        spatio_kernel_enc: int = 3,
+        spatio_kernel_dec: int = 3,
+        act_inplace: bool = True,
         *,
-        quantizer="svq",
-        quantizer_kwargs=None,
-        quant_position="before",
+        quantizer: str = "svq",
+        quantizer_kwargs: Mapping[str, Any] | None = None,
+        quant_position: str = "before",
     ):
         super().__init__(
             in_shape,

@@ -5,6 +5,7 @@ import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,14 +38,16 @@ class SafeCheckpointIO(TorchCheckpointIO):
     compares it with its check sums. Reading refuses anything else with one clear message.
     """
 
-    def save_checkpoint(self, checkpoint, path, storage_options=None):
+    def save_checkpoint(self, checkpoint: Mapping, path: str | Path, storage_options: Any = None) -> None:
         save(checkpoint, path)
 
-    def load_checkpoint(self, path, map_location=None, weights_only=None):
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
         return load(path, map_location=map_location or "cpu")
 
 
-def save(checkpoint: Mapping, path) -> None:
+def save(checkpoint: Mapping, path: str | Path) -> None:
     """Writes ``checkpoint``, made plain, to ``path``; all or nothing.
 
     Raises:
@@ -66,7 +69,7 @@ def save(checkpoint: Mapping, path) -> None:
         ) from error
 
 
-def load(path, map_location="cpu") -> dict:
+def load(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
     """Reads a checkpoint with ``weights_only=True``, once its check sums are found right.
 
     The check sums are those of the zip archive that ``torch.save`` writes; pickles of torch before 1.6 have none.
@@ -122,28 +125,6 @@ def _check_sums(path: Path) -> None:
         raise ValueError(_damaged(path, f"{wrong} differs from its check sum"))
 
 
-def locate(place, name: str = "best") -> Path:
-    """The checkpoint file that ``place`` means: itself, or ``checkpoints/<name>.ckpt`` in a run folder.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    place = Path(place)
-    if place.is_file():
-        return place
-    path = place / "checkpoints" / f"{name}.ckpt"
-    if path.is_file():
-        return path
-    if not place.is_dir():
-        raise FileNotFoundError(f"{place} does not exist. Give the folder of a run, or one of its checkpoints.")
-    raise FileNotFoundError(f"{place} is no run folder with a checkpoint: {path} does not exist.")
-
-
-def run_folder(path: Path) -> Path:
-    """The folder of the run that a checkpoint is of, or where the checkpoint lies if that is no run folder."""
-    return path.parent.parent if path.parent.name == "checkpoints" else path.parent
-
-
 def saved_config(checkpoint: Mapping) -> dict:
     """The resolved configuration that a run's checkpoint carries.
 
@@ -196,7 +177,7 @@ def load_weights(module: nn.Module, checkpoint: Mapping, source: str = "the chec
     module.load_state_dict(have)
 
 
-def plain(value, where: str = "checkpoint"):
+def plain(value: Any, where: str = "checkpoint") -> Any:
     """``value`` with arrays as tensors, numpy numbers as Python's, and all containers as dict, list or tuple."""
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
         return value if type(value).__module__ == "builtins" else _as_builtin(value)

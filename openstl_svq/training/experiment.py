@@ -1,37 +1,36 @@
 """One run from start to end, in either host: devices, precision, early stopping, resume, safe checkpoints, scores."""
 
 import datetime
-import os
 import statistics
 import sys
-import warnings
-from collections.abc import Callable
+from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
-from pytorch_lightning.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from pytorch_lightning.utilities import rank_zero_only
+from torch.utils.data import DataLoader
 
 from .. import __version__
 from .. import config as configuration
 from .. import protocol as protocols
 from ..benchmarks.cost import count_parameters, model_cost
 from ..benchmarks.timing import time_in_turn
-from ..figures.curves import plot_training
-from ..figures.forecast import plot_forecast
 from ..files import replacing
 from ..host import describe, example_input, load_data
 from ..methods import get_method
 from ..metrics.report import format_table, write_metrics
 from . import acceleration
 from . import checkpoint as checkpoints
+from .callbacks import EpochBar, Patience, SeedEpoch
 from .data_module import ForecastData
 from .devices import share_batch_norms
 from .interruption import MidEpoch
+from .pictures import draw
+from .run_folder import claim_folder, find_checkpoint, locate, run_folder, say
 
 
 class Experiment:
@@ -51,14 +50,14 @@ class Experiment:
         csv/, tensorboard/        what was logged during training
     """
 
-    def __init__(self, args, dataloaders=None):
+    def __init__(self, args: Namespace, dataloaders: Sequence[DataLoader] | None = None):
         self.started_from = find_checkpoint(args) if args.resume else None
         if self.started_from:
-            run = checkpoints.run_folder(self.started_from)
+            run = run_folder(self.started_from)
             run = run if run.name else run.resolve()
             args.res_dir, args.ex_name = str(run.parent), run.name
         else:
-            args.ex_name = _claim_folder(Path(args.res_dir), args.ex_name, args.num_nodes)
+            args.ex_name = claim_folder(Path(args.res_dir), args.ex_name, args.num_nodes)
         self.args, self.config = args, vars(args)
         self.save_dir = Path(args.res_dir, args.ex_name)
         pl.seed_everything(args.seed, verbose=False)
@@ -136,7 +135,7 @@ class Experiment:
         samples = self.processes * self.data.batch_size * self.batches_per_step
         callbacks = [SeedEpoch(args.seed), bar, best, last, MidEpoch(ckpt_dir / "last.ckpt", args.save_every, samples)]
         if args.compile:
-            callbacks.append(acceleration.CompileReport(_say))
+            callbacks.append(acceleration.CompileReport(say))
         if not args.test:
             callbacks.append(LearningRateMonitor())
         if args.patience:
@@ -212,18 +211,18 @@ class Experiment:
 
     # the run
 
-    def train(self):
+    def train(self) -> None:
         """Trains until ``epoch`` or until validation stops improving; leaves the best weights in the method."""
         self._introduce()
         best, last = (self.save_dir / "checkpoints" / name for name in ("best.ckpt", "last.ckpt"))
         stopped = self.args.patience and self._waited >= self.args.patience
         if self.started_from and not stopped:
-            _say(f"resuming from {self.started_from}")
+            say(f"resuming from {self.started_from}")
         if not stopped:
             try:
                 self.trainer.fit(self.method, self.data, ckpt_path=self.started_from)
             except SystemExit:  # how Lightning ends after Ctrl-C
-                _say(
+                say(
                     f"interrupted; continue with --resume {self.save_dir}"
                     if last.is_file()
                     else "interrupted before the first checkpoint: start it again"
@@ -231,12 +230,12 @@ class Experiment:
                 raise
             stopped = self.trainer.current_epoch < self.args.epoch
         if stopped:
-            _say(f"stopped early: {self.args.metric_for_bestckpt} has not improved for {self.args.patience} epochs")
+            say(f"stopped early: {self.args.metric_for_bestckpt} has not improved for {self.args.patience} epochs")
         if not best.is_file():
-            _say(f"no epoch was eligible for best.ckpt (log_step={self.args.log_step}): the last weights are scored")
+            say(f"no epoch was eligible for best.ckpt (log_step={self.args.log_step}): the last weights are scored")
         self._load_weights(best if best.is_file() else last)
 
-    def test(self) -> dict:
+    def test(self) -> dict[str, dict]:
         """Scores the weights in the method; writes and prints them. Returns ``{name of the forecast: scores}``."""
         if self.args.test:
             self._introduce()
@@ -251,7 +250,7 @@ class Experiment:
     def _introduce(self):
         """Says what is about to run, and keeps its configuration."""
         if self.trainer.is_global_zero and not self.args.no_display_method_info:  # counting the cost once is enough
-            _say(self.describe())
+            say(self.describe())
         self._write_config()
 
     @rank_zero_only
@@ -263,14 +262,7 @@ class Experiment:
         units = getattr(self.data.test_loader.dataset, "units", None)
         write_metrics(self.save_dir, results, units=units, provenance=self.provenance())
         print(format_table(results))
-        _draw("forecast.png", self._draw_forecast)
-        _draw(
-            "training.png",
-            plot_training,
-            self.save_dir / "training.png",
-            self.save_dir,
-            title=f"{self.args.dataname}, {self.args.method}",
-        )
+        draw(self)
         print(f"run folder: {self.save_dir}")
 
     def provenance(self) -> dict:
@@ -296,117 +288,21 @@ class Experiment:
             "device": _device_name(self.trainer),
         }
 
-    @torch.inference_mode()
-    def _draw_forecast(self):
-        dataset, index = self.data.test_loader.dataset, len(self.data.test_loader.dataset) // 2
-        inputs, truth = (torch.as_tensor(v)[None] for v in dataset[index])
-        method = self.method.eval()
-        like = next(method.parameters())  # the network's precision may not be the data's
-        prediction = method(inputs.to(like), truth.to(like)).float().cpu()
-        physical = [(v[0] * self.data.test_std + self.data.test_mean).numpy() for v in (inputs, truth, prediction)]
-        physical = [v[:, ::-1] for v in physical] if self.data.blue_first else physical
-        title, labels = f"{self.args.dataname}, {self.args.method}", {}
-        if hasattr(dataset, "target_times") and dataset.target_times(index) is not None:
-            before, after = dataset.input_times(index), dataset.target_times(index)
-            labels = {"input_labels": _hours(before - before[-1]), "lead_labels": _hours(after - before[-1])}
-            title += f", last input {str(before[-1].astype('M8[m]')).replace('T', ' ')}"
-        else:
-            title += f", test window {index + 1} of {len(dataset)}"
-        channels = getattr(dataset, "channels", None)
-        names, units = zip(*channels) if channels else (None, getattr(dataset, "units", None))
-        plot_forecast(
-            self.save_dir / "forecast.png",
-            *physical,
-            channel_names=names,
-            units=units,
-            title=title,
-            lat=getattr(dataset, "lat", None),
-            lon=getattr(dataset, "lon", None),
-            **labels,
-        )
 
-
-def test_run(place, argv: list[str] | None = None) -> dict:
+def test_run(place: str | Path, argv: list[str] | None = None) -> dict[str, dict]:
     """Tests a checkpoint, with the configuration it carries and whatever ``argv`` changes in it.
 
     Args:
         place: a checkpoint or the folder of a run. The scores go to a new folder ``test`` in the run's.
         argv: words of a command line; a configuration file among them replaces the saved configuration.
     """
-    path = checkpoints.locate(place)
+    path = locate(place)
     state = checkpoints.load(path)
     has_file = any(word.split("=")[0] in ("-c", "--config_file") for word in argv or [])
     args = configuration.resolve(argv, base=None if has_file else checkpoints.saved_config(state))
     args.test, args.ckpt_path, args.resume = True, str(path), None
-    args.res_dir, args.ex_name = str(checkpoints.run_folder(path)), "test"
+    args.res_dir, args.ex_name = str(run_folder(path)), "test"
     return Experiment(args).test()
-
-
-class Patience(EarlyStopping):
-    """Lightning's, but a resumed run waits as long as it is told now, not as it was told before."""
-
-    def load_state_dict(self, state_dict):
-        super().load_state_dict({**state_dict, "patience": self.patience})
-
-
-class SeedEpoch(Callback):
-    """Seeds every epoch by (seed, epoch, process), so that a resumed run draws what an uninterrupted one would."""
-
-    def __init__(self, seed: int):
-        self.seed = seed
-
-    def on_train_epoch_start(self, trainer, pl_module):
-        pl.seed_everything(
-            (self.seed * 1_000_003 + trainer.current_epoch * 1_009 + trainer.global_rank) % 2**32,
-            workers=False,
-            verbose=False,
-        )
-
-
-@rank_zero_only
-def _say(text: str):
-    print(text, flush=True)
-
-
-class EpochBar(TQDMProgressBar):
-    """Lightning's bar, with epochs counted from 1 and a line of losses that stays for each."""
-
-    def on_train_epoch_start(self, trainer, *args):
-        super().on_train_epoch_start(trainer, *args)
-        self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
-
-    def get_metrics(self, trainer, pl_module):
-        metrics = super().get_metrics(trainer, pl_module)
-        return {"loss": metrics["train_loss_step"]} if "train_loss_step" in metrics else {}
-
-    def on_train_epoch_end(self, trainer, pl_module):
-        super().on_train_epoch_end(trainer, pl_module)
-        losses = {k: float(v) for k, v in trainer.callback_metrics.items() if k in ("train_loss", "val_loss")}
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        if trainer.is_global_zero:
-            self.print(
-                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
-                + ", ".join(f"{k} {v:.6f}" for k, v in losses.items())
-                + f", lr {rate:.2e}"
-            )
-
-
-def find_checkpoint(args) -> Path:
-    """The checkpoint that ``--resume`` continues from.
-
-    Raises:
-        FileNotFoundError: there is none: a run is never started from scratch in silence.
-    """
-    place = Path(args.res_dir, args.ex_name) if args.resume is True else Path(args.resume)
-    path = place / "checkpoints" / "last.ckpt" if place.is_dir() or args.resume is True else place
-    if not path.is_file():
-        runs = sorted(p.parent.parent.name for p in Path(args.res_dir).glob("*/checkpoints/last.ckpt"))
-        have = f" Runs in {args.res_dir}: {', '.join(runs)}." if runs else ""
-        raise FileNotFoundError(
-            f"nothing to resume: {path} does not exist.{have} Name the run with --ex_name, or give "
-            "its folder or checkpoint to --resume; leave --resume out to start afresh."
-        )
-    return path
 
 
 def _refuse_longer_cycle(state: dict, epochs: int, path: Path):
@@ -417,54 +313,6 @@ def _refuse_longer_cycle(state: dict, epochs: int, path: Path):
             f"{path} cannot be trained for {epochs} epochs: its one-cycle schedule ends after {planned}. "
             f"Resume it with --epoch {planned}, or start a new run."
         )
-
-
-def _claim_folder(res_dir: Path, name: str, num_nodes: int = 1) -> str:
-    """``name``, or ``name-2``, ``name-3``, ... when an earlier run's results stand there: nothing is overwritten.
-
-    Raises:
-        ValueError: results stand there, and processes that cannot tell each other have been started by a launcher.
-    """
-    marker = "OPENSTL_SVQ_EX_NAME"  # the processes that Lightning starts for the other devices inherit the choice
-    if os.environ.get("LOCAL_RANK", "0") != "0" and marker in os.environ:
-        return os.environ[marker]
-
-    def taken(candidate):
-        return (res_dir / candidate).is_dir() and any((res_dir / candidate).iterdir())
-
-    if num_nodes > 1 or _started_by_a_launcher():  # all at once: what one finds is not what another finds
-        if _is_first_process() and taken(name):
-            raise ValueError(
-                f"{res_dir / name} holds an earlier run. Give this one another --ex_name, or continue "
-                "that one with --resume."
-            )
-        return name
-    chosen, number = name, 2
-    while taken(chosen):
-        chosen, number = f"{name}-{number}", number + 1
-    if chosen != name:
-        _say(f"{res_dir / name} holds an earlier run; this one goes to {res_dir / chosen}")
-    os.environ[marker] = chosen
-    return chosen
-
-
-def _started_by_a_launcher() -> bool:
-    """Whether torchrun or SLURM has started several processes."""
-    tasks = {TorchElasticEnvironment: "WORLD_SIZE", SLURMEnvironment: "SLURM_NTASKS"}
-    return any(environment.detect() and int(os.environ.get(count, 1)) > 1 for environment, count in tasks.items())
-
-
-def _is_first_process() -> bool:
-    names = ("RANK", "SLURM_PROCID", "NODE_RANK", "GROUP_RANK", "LOCAL_RANK")
-    return all(os.environ.get(name, "0") == "0" for name in names)
-
-
-def _draw(name: str, draw: Callable, *args, **kwargs):
-    """A picture that cannot be drawn costs nothing else of a run."""
-    try:
-        draw(*args, **kwargs)
-    except Exception as error:
-        warnings.warn(f"{name} could not be drawn ({type(error).__name__}: {error})", stacklevel=2)
 
 
 def _devices(args) -> tuple[str, int | list[int]]:
@@ -492,13 +340,6 @@ def _devices(args) -> tuple[str, int | list[int]]:
             )
         return accelerator, list(args.gpus)
     return accelerator, len(args.gpus)
-
-
-def _hours(offsets: np.ndarray) -> list[str]:
-    """Offsets from the last input, in hours, or in days where they are whole days and not few."""
-    hours = offsets / np.timedelta64(1, "h")
-    days = not (hours % 24).any() and np.abs(hours).max() > 72
-    return [f"{hour / (24 if days else 1):+g} {'d' if days else 'h'}".replace("-", "\N{MINUS SIGN}") for hour in hours]
 
 
 def _device_name(trainer) -> str:

@@ -1,6 +1,9 @@
 """The names that ``openstl_svq.host`` hands out when the built-in host runs."""
 
+from argparse import Namespace
+
 import torch
+from torch import nn
 
 from ...data.registry import Entry, follow, load_data
 from .core import get_optim_scheduler, metric
@@ -31,6 +34,6 @@ METHOD_KEYS: dict[str, set[str]] = {}
 LOADER_KEYS: set[str] = set()
 
 
-def example_input(args, method) -> torch.Tensor:
+def example_input(args: Namespace, method: nn.Module) -> torch.Tensor:
     """One input for ``method.model``, of shape ``(1, T, C, H, W)``, to count its cost with."""
     return torch.ones(1, *args.in_shape)

@@ -1,12 +1,14 @@
 """Optimizers and learning-rate schedules by OpenSTL's names, built by timm's factory and torch's one-cycle schedule."""
 
 import math
+from typing import Any
 
 from timm.optim import create_optimizer_v2
 from timm.scheduler import CosineLRScheduler, MultiStepLRScheduler, StepLRScheduler, TanhLRScheduler
+from timm.scheduler.scheduler import Scheduler
 from torch import nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from openstl_svq.naming import choose
 
@@ -34,7 +36,9 @@ SCHEDULERS = ("onecycle", "cosine", "tanh", "step", "multistep")
 LOOKAHEAD = "lookahead_"  # prefix of an optimizer's name: Lookahead around it
 
 
-def get_optim_scheduler(args, epoch: int, model: nn.Module, steps_per_epoch: int):
+def get_optim_scheduler(
+    args: Any, epoch: int, model: nn.Module, steps_per_epoch: int
+) -> tuple[Optimizer, LRScheduler | Scheduler, bool]:
     """The optimizer and schedule that ``args.opt`` and ``args.sched`` name.
 
     ``onecycle`` counts optimizer steps: call ``scheduler.step()`` after each. The other schedules count epochs: call

@@ -1,0 +1,50 @@
+"""Lightning callbacks of a run."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback, EarlyStopping, TQDMProgressBar
+
+
+class Patience(EarlyStopping):
+    """Lightning's, but a resumed run waits as long as it is told now, not as it was told before."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict({**state_dict, "patience": self.patience})
+
+
+class SeedEpoch(Callback):
+    """Seeds every epoch by (seed, epoch, process), so that a resumed run draws what an uninterrupted one would."""
+
+    def __init__(self, seed: int):
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        pl.seed_everything(
+            (self.seed * 1_000_003 + trainer.current_epoch * 1_009 + trainer.global_rank) % 2**32,
+            workers=False,
+            verbose=False,
+        )
+
+
+class EpochBar(TQDMProgressBar):
+    """Lightning's bar, with epochs counted from 1 and a line of losses that stays for each."""
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, *args) -> None:
+        super().on_train_epoch_start(trainer, *args)
+        self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        metrics = super().get_metrics(trainer, pl_module)
+        return {"loss": metrics["train_loss_step"]} if "train_loss_step" in metrics else {}
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        super().on_train_epoch_end(trainer, pl_module)
+        losses = {k: float(v) for k, v in trainer.callback_metrics.items() if k in ("train_loss", "val_loss")}
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        if trainer.is_global_zero:
+            self.print(
+                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
+                + ", ".join(f"{k} {v:.6f}" for k, v in losses.items())
+                + f", lr {rate:.2e}"
+            )

@@ -1,0 +1,94 @@
+"""The folder of a run: claiming one for a new run, and finding the checkpoints of an earlier one."""
+
+import os
+from argparse import Namespace
+from pathlib import Path
+
+from pytorch_lightning.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from pytorch_lightning.utilities import rank_zero_only
+
+
+@rank_zero_only
+def say(text: str) -> None:
+    """Prints a line, once for all processes."""
+    print(text, flush=True)
+
+
+def locate(place: str | Path, name: str = "best") -> Path:
+    """The checkpoint file that ``place`` means: itself, or ``checkpoints/<name>.ckpt`` in a run folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    place = Path(place)
+    if place.is_file():
+        return place
+    path = place / "checkpoints" / f"{name}.ckpt"
+    if path.is_file():
+        return path
+    if not place.is_dir():
+        raise FileNotFoundError(f"{place} does not exist. Give the folder of a run, or one of its checkpoints.")
+    raise FileNotFoundError(f"{place} is no run folder with a checkpoint: {path} does not exist.")
+
+
+def run_folder(path: Path) -> Path:
+    """The folder of the run that a checkpoint is of, or where the checkpoint lies if that is no run folder."""
+    return path.parent.parent if path.parent.name == "checkpoints" else path.parent
+
+
+def find_checkpoint(args: Namespace) -> Path:
+    """The checkpoint that ``--resume`` continues from.
+
+    Raises:
+        FileNotFoundError: there is none: a run is never started from scratch in silence.
+    """
+    place = Path(args.res_dir, args.ex_name) if args.resume is True else Path(args.resume)
+    path = place / "checkpoints" / "last.ckpt" if place.is_dir() or args.resume is True else place
+    if not path.is_file():
+        runs = sorted(p.parent.parent.name for p in Path(args.res_dir).glob("*/checkpoints/last.ckpt"))
+        have = f" Runs in {args.res_dir}: {', '.join(runs)}." if runs else ""
+        raise FileNotFoundError(
+            f"nothing to resume: {path} does not exist.{have} Name the run with --ex_name, or give "
+            "its folder or checkpoint to --resume; leave --resume out to start afresh."
+        )
+    return path
+
+
+def claim_folder(res_dir: Path, name: str, num_nodes: int = 1) -> str:
+    """``name``, or ``name-2``, ``name-3``, ... when an earlier run's results stand there: nothing is overwritten.
+
+    Raises:
+        ValueError: results stand there, and processes that cannot tell each other have been started by a launcher.
+    """
+    marker = "OPENSTL_SVQ_EX_NAME"  # the processes that Lightning starts for the other devices inherit the choice
+    if os.environ.get("LOCAL_RANK", "0") != "0" and marker in os.environ:
+        return os.environ[marker]
+
+    def taken(candidate: str) -> bool:
+        return (res_dir / candidate).is_dir() and any((res_dir / candidate).iterdir())
+
+    if num_nodes > 1 or _started_by_a_launcher():  # all at once: what one finds is not what another finds
+        if _is_first_process() and taken(name):
+            raise ValueError(
+                f"{res_dir / name} holds an earlier run. Give this one another --ex_name, or continue "
+                "that one with --resume."
+            )
+        return name
+    chosen, number = name, 2
+    while taken(chosen):
+        chosen, number = f"{name}-{number}", number + 1
+    if chosen != name:
+        say(f"{res_dir / name} holds an earlier run; this one goes to {res_dir / chosen}")
+    os.environ[marker] = chosen
+    return chosen
+
+
+def _started_by_a_launcher() -> bool:
+    """Whether torchrun or SLURM has started several processes."""
+    tasks = {TorchElasticEnvironment: "WORLD_SIZE", SLURMEnvironment: "SLURM_NTASKS"}
+    return any(environment.detect() and int(os.environ.get(count, 1)) > 1 for environment, count in tasks.items())
+
+
+def _is_first_process() -> bool:
+    names = ("RANK", "SLURM_PROCID", "NODE_RANK", "GROUP_RANK", "LOCAL_RANK")
+    return all(os.environ.get(name, "0") == "0" for name in names)
