@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import config as configuration
+from ..config_file import parse_value
 from ..methods import all_methods, get_method
 from ..naming import accepted
 from ..quantizers.memory import TooLargeForMemory
@@ -148,7 +149,7 @@ def _pairs(cell: dict) -> list[str]:
         del pairs["quantizer"]
         pairs["quant_position"] = "none"
     return [
-        f"{key}={value if configuration.parse_value(str(value)) == value else repr(value)}"
+        f"{key}={value if parse_value(str(value)) == value else repr(value)}"
         for key, value in pairs.items()
     ]
 
@@ -205,7 +206,7 @@ def parse_axis(word: str) -> tuple[str, list]:
     axis, equals, text = word.partition("=")
     if not equals or not axis:
         raise ValueError(f"--grid takes KEY=VALUE,VALUE,..., got {word!r}.")
-    return axis, [configuration.parse_value(value) for value in _parts(text)]
+    return axis, [parse_value(value) for value in _parts(text)]
 
 
 def _parts(text: str) -> list[str]:
