@@ -32,6 +32,7 @@ class Scale(nn.Module):
 
 class Scaling(Base_method):
     model_class = Scale
+    config_keys = ()
 
     def _build_model(self, factor=1.0, **args):
         return Scale(None, factor)

@@ -148,10 +148,7 @@ def _pairs(cell: dict) -> list[str]:
     if pairs.get("quantizer") == "none":
         del pairs["quantizer"]
         pairs["quant_position"] = "none"
-    return [
-        f"{key}={value if parse_value(str(value)) == value else repr(value)}"
-        for key, value in pairs.items()
-    ]
+    return [f"{key}={value if parse_value(str(value)) == value else repr(value)}" for key, value in pairs.items()]
 
 
 def _shown(settings: dict, config: dict) -> dict:
