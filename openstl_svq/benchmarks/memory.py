@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from ..acceleration import checkpoint_activations
-from ..host import load_config
+from ..config_file import load_config
 from ..naming import choose
 from . import Progress, register_benchmark
 from .backbones import BACKBONES, CONFIGS, model_of
