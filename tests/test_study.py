@@ -78,31 +78,31 @@ def test_nothing_to_draw():
 
 @pytest.fixture
 def sweep(tmp_path):
-    lines = ["config_file,seed,state,mse,mae,folder"]
     for seed in range(3):
         for arm, mse in (("SimVP_MAE", 1.0), ("SVQ", 1.5)):
-            name = f"{arm}_seed-{seed}"
-            (tmp_path / name / "csv" / "version_0").mkdir(parents=True)
-            (tmp_path / name / "csv" / "version_0" / "metrics.csv").write_text(
+            folder = tmp_path / f"{arm}_seed-{seed}"
+            (folder / "csv" / "version_0").mkdir(parents=True)
+            (folder / "csv" / "version_0" / "metrics.csv").write_text(
                 f"epoch,step,val_loss,latent/std_after\n0,9,,{seed}\n0,10,0.5,\n1,19,,{seed + 5}\n1,20,0.4,\n"
             )
-            (tmp_path / name / "metrics.json").write_text(
-                json.dumps({"provenance": {"torch": "2.4", "checkpoint": "/here"}})
+            (folder / "config.py").write_text(f"config_file = '/elsewhere/{arm}.py'\nseed = {seed}\n")
+            saved = {"scores": {"model": {"mse": mse + seed / 10, "mae": mse / 2}}}
+            (folder / "metrics.json").write_text(
+                json.dumps(saved | {"provenance": {"torch": "2.4", "checkpoint": "/here"}})
             )
-            lines.append(f"{arm},{seed},finished,{mse + seed / 10},{mse / 2},/elsewhere/{name}")
-    lines.append("SVQ,3,failed,,,/elsewhere/SVQ_seed-3")
-    (tmp_path / "runs.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "SVQ_seed-3").mkdir()  # not finished
     return tmp_path
 
 
 def test_rows_of_a_sweep(sweep):
     found = collect(sweep)
-    assert [(row["arm"], row["seed"]) for row in found] == [
-        (arm, seed) for seed in range(3) for arm in ("SimVP_MAE", "SVQ")
+    assert sorted((row["arm"], row["seed"]) for row in found) == [
+        (arm, seed) for arm in ("SVQ", "SimVP_MAE") for seed in range(3)
     ]
-    assert found[-1]["latent_after"] == 7 and found[-1]["validation_loss"] == 0.4 and found[-1]["torch"] == "2.4"
-    assert "/" not in "".join(map(str, found[-1].values()))  # no place of this machine
-    with pytest.raises(ValueError, match="runs.csv does not exist"):
+    row = next(row for row in found if (row["arm"], row["seed"]) == ("SVQ", 2))
+    assert (row["mse"], row["latent_after"], row["validation_loss"], row["torch"]) == (1.7, 7, 0.4, "2.4")
+    assert "/" not in "".join(map(str, row.values()))  # no place of this machine
+    with pytest.raises(ValueError, match="holds no finished run"):
         collect(sweep / "SVQ_seed-0")
 
 

@@ -1,6 +1,5 @@
 """Arms of a study against their references, with intervals."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
@@ -24,7 +23,7 @@ def plot_paired(rows: Sequence[Mapping], scores: Sequence[str] = ("mse", "mae"))
     for axis, score in zip(figure.subplots(1, len(scores), squeeze=False, sharey=True)[0], scores):
         for place, row in enumerate(arms):
             mean, low, high = (row[f"{score}_{k}"] for k in ("percent", "low", "high"))
-            if not math.isnan(low):
+            if row["verdict"] != "too few runs":
                 axis.plot([low, high], [place, place], color="C0", linewidth=1.4)
             axis.plot(mean, place, "o", color="C0", markersize=4)
         axis.axvline(0, color="0.4", linewidth=0.8)

@@ -1,12 +1,12 @@
 """Arms of a study against their references: rows of its runs, paired differences, intervals for several comparisons."""
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..benchmarks.tables import Table
 from ..figures.curves import training_curves
+from ..host import load_config
 from ..naming import choose
 from ..statistics import mean_interval
 
@@ -16,35 +16,27 @@ _PROVENANCE = ("dataset", "epochs", "openstl_svq", "torch", "device", "date")
 
 
 def collect(sweep: Path) -> list[dict]:
-    """One row for every finished run of a sweep over configuration files and seeds.
+    """One row for every finished run in the folder of a sweep over configuration files and seeds, by arm and seed.
 
-    Arm and seed, test scores, the last value of everything that the run logged while it trained, and where the numbers
-    come from.
+    Arm (the configuration file's name) and seed, test scores, the last value of everything that the run logged while it
+    trained, and where the numbers come from.
 
     Raises:
-        ValueError: the folder holds no ``runs.csv`` of such a sweep.
+        ValueError: no finished run in the folder.
     """
-    table = sweep / "runs.csv"
-    if not table.is_file():
-        raise ValueError(f"{table} does not exist: give the folder of a sweep (RES_DIR/EX_NAME of tools/sweep.py).")
     rows = []
-    for run in csv.DictReader(table.open(encoding="utf-8")):
-        if not {"config_file", "seed"} <= run.keys():
-            raise ValueError(f"{table} has no columns config_file and seed: sweep over -c FILES and --seed.")
-        if run["state"] != "finished":
-            continue
-        folder = sweep / Path(run["folder"]).name
-        saved = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        last = {name.replace(" ", "_"): float(y[-1]) for name, (_, y) in training_curves(folder).items()}
-        others = {
-            axis: run[axis] for axis in list(run)[: list(run).index("state")] if axis not in ("config_file", "seed")
-        }
+    for path in sorted(sweep.glob("*/metrics.json")):
+        config, saved = load_config(path.parent / "config.py"), json.loads(path.read_text(encoding="utf-8"))
+        last = {name.replace(" ", "_"): float(y[-1]) for name, (_, y) in training_curves(path.parent).items()}
         rows.append(
-            {"arm": run["config_file"], "seed": int(run["seed"])}
-            | others
-            | {name: float(run[name]) for name in SCORES}
+            {"arm": Path(config["config_file"] or config["method"]).stem, "seed": config["seed"]}
+            | {name: saved["scores"]["model"][name] for name in SCORES}
             | last
             | {key: saved["provenance"].get(key) for key in _PROVENANCE}
+        )
+    if not rows:
+        raise ValueError(
+            f"{sweep} holds no finished run: give the folder of a sweep (RES_DIR/EX_NAME of tools/sweep.py)."
         )
     return rows
 
@@ -97,9 +89,8 @@ def compare(
         columns |= {f"{name}_mean": (f"{name.upper()}", ".4g"), f"{name}_text": f"difference in {name.upper()}, %"}
         for row in table:
             if f"{name}_percent" in row:
-                row[f"{name}_text"] = "{:+.1f} ({:+.1f} to {:+.1f})".format(
-                    *(row[f"{name}_{k}"] for k in ("percent", "low", "high"))
-                )
+                form = "{:+.1f}" if row["pairs"] < LEAST_PAIRS else "{:+.1f} ({:+.1f} to {:+.1f})"
+                row[f"{name}_text"] = form.format(*(row[f"{name}_{k}"] for k in ("percent", "low", "high")))
     note = f"Differences are paired by seed; in brackets Student's interval at {100 * confidence:.2f} % (Bonferroni)."
     return Table(columns | {"verdict": "verdict"}, table, notes=[note])
 
