@@ -324,6 +324,7 @@ def _merge(base: dict, new: dict) -> dict:
     # Arguments of one quantizer are not those of another.
     if "quantizer" in new and new["quantizer"] != base.get("quantizer", "svq"):
         merged["quantizer_kwargs"] = new.get("quantizer_kwargs", {})
+        merged |= {key: new.get(key, default) for key, default in (("quantizer_lr", 1.0), ("fold_clip", None))}
     return merged
 
 

@@ -188,3 +188,17 @@ def test_another_dataset_takes_its_own_entry(tmp_path):
     file.write_text(config.dump(saved))
     assert resolve("-c", str(file), "-d", "weather_uv10_5_625").data_name == "uv10"
     assert resolve("-c", str(file)).data_name == "t2m"
+
+
+def test_another_quantizer_leaves_the_files_options_of_svq_behind(tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text(
+        'method = "simvp_svq"\nquantizer_lr = "width"\nfold_clip = 0.1\nquantizer_kwargs = dict(init_scale="1/N")\n'
+    )
+    words = ["-d", "weather_sample", "-c", str(file)]
+    kept, left, typed = (
+        resolve(*words, *more) for more in ([], ["--quantizer", "mlp"], ["--quantizer", "vq", "--quantizer_lr", "0.5"])
+    )
+    assert (kept.quantizer_lr, kept.fold_clip, kept.quantizer_kwargs) == ("width", 0.1, {"init_scale": "1/N"})
+    assert (left.quantizer_lr, left.fold_clip, left.quantizer_kwargs) == (1.0, None, {})
+    assert typed.quantizer_lr == 0.5

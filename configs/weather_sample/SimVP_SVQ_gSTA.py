@@ -1,2 +1,4 @@
-# The first command of the README.
-_base_ = ["SimVP_gSTA.py", "../_base_/svq.py"]
+# The first command of the README: the fold begins near zero and moves as a layer of its shape does (docs/study.md).
+_base_ = "SimVP_SVQ_gSTA_published.py"
+quantizer_lr = "width"
+quantizer_kwargs = dict(init_scale="1/N")
