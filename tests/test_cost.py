@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from measure_recurrent import FRAMES, build
 from torch import nn
 
-from openstl_svq.benchmarks.backbones import agrees
-from openstl_svq.benchmarks.cost import model_cost
+from openstl_svq.benchmarks.backbones import _DATASETS, BACKBONES, OTHERS, _other_row, agrees
+from openstl_svq.benchmarks.cost import dry_cost, model_cost
 from openstl_svq.host import SimVP_Model
+from openstl_svq.host.builtin.methods import method_maps
 from openstl_svq.models import SimVP_SVQ_Model
 
+CONFIGS = Path(__file__).parents[1] / "configs"
 MEASURED = json.loads((Path(__file__).parent / "parity" / "param_flops.json").read_text())
 TAXIBJ = MEASURED["taxibj"]
 
@@ -115,3 +118,39 @@ def test_refuses_other_shapes(shape):
 )
 def test_agreement_with_printed_figures(value, printed, answer):
     assert agrees(value, printed) is answer
+
+
+RECURRENT = ("ConvLSTM", "E3DLSTM", "PhyDNet", "MAU", "MIM", "PredRNN", "PredRNNpp", "PredRNNv2")
+APART = {  # explained in the notes of the table
+    ("ConvLSTM", "weather_t2m_5_625"): "all but parameters",
+    ("PredRNNv2", "weather_t2m_5_625"): "all but parameters",
+    ("E3DLSTM", "weather_t2m_5_625"): "all but FLOPs",
+    ("E3DLSTM", "taxibj"): "all but FLOPs",
+}
+
+
+@pytest.mark.parametrize("dataname", ["weather_t2m_5_625", "taxibj"])
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_rows_of_table_12(name, dataname):
+    backbone = next(b for b in BACKBONES if b.printed and b.dataname == dataname)
+    row = _other_row(name, backbone, OTHERS[name][_DATASETS.index(dataname)], CONFIGS)
+    assert row["agrees"] == APART.get((name, dataname), "yes")
+
+
+@pytest.mark.parametrize("dataname, printed", [("weather_t2m_5_625", "169G"), ("taxibj", "98.19G")])
+def test_the_memory_of_e3dlstm_explains_its_difference(dataname, printed):
+    backbone = next(b for b in BACKBONES if b.printed and b.dataname == dataname)
+    row = _other_row("E3DLSTM", backbone, f"0M {printed}", CONFIGS)
+    steps, _, *grid = backbone.in_shape
+    patch = {"weather_t2m_5_625": 4, "taxibj": 2}[dataname]
+    once = 4 * (grid[0] // patch * grid[1] // patch) * (4 * 128) * 128 * 2 * 5 * 5  # conv_gm of four layers
+    assert agrees(row["simvp_flops"] + (2 * steps - 2) * once, printed)
+
+
+@pytest.mark.parametrize("variant", ["convlstm", "predrnnv2_layer_norm", "mim", "e3dlstm", "mau_recall", "phydnet"])
+def test_the_count_without_arithmetic_is_the_count(variant):
+    model = build(method_maps, variant).model
+    x, y = torch.ones(1, FRAMES["total_length"], *FRAMES["in_shape"][1:]).split((4, 3), dim=1)
+    dry, counted = dry_cost(model, (x, y)), model_cost(model, (x, y))
+    assert dry.params == counted.params
+    assert dry.flops == pytest.approx(counted.flops, rel=2e-3)
