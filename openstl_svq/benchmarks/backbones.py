@@ -76,7 +76,8 @@ _OTHER_NOTES = {
     "KittiCaltech, where OpenSTL's own model counts the same and 217.0G and 1004G are printed.",
     "PhyDNet": "PhyDNet: what is printed for Human3.6M is of another size than OpenSTL's configuration, which counts as here.",
     "PredRNNv2": "PredRNN.V2: the parameters for WeatherBench-S are 23.5848M, printed as 23.59M.",
-    "PredNet": "PredNet: the printed FLOPs are not those of a whole forecast; for KittiCaltech the parameters stand there.",
+    "PredNet": "PredNet, DMVFN: what is printed as FLOPs is less than a whole forecast takes; for KittiCaltech PredNet's parameters "
+    "stand there.",
 }
 _DATASETS = ("human", "kth", "kitticaltech", "weather_t2m_5_625", "taxibj")
 OTHERS = {
