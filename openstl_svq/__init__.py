@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def load(path: "str | os.PathLike", *, fold: bool = False, plain: bool = False) -> "Forecaster":
+def load(
+    path: "str | os.PathLike", *, fold: bool = False, plain: bool = False, allow_code: bool = False
+) -> "Forecaster":
     """The trained method of a checkpoint, run folder or export, on the CPU, in evaluation mode, ready to call.
 
     >>> model = openstl_svq.load("work_dirs/run")  # doctest: +SKIP
@@ -21,19 +23,18 @@ def load(path: "str | os.PathLike", *, fold: bool = False, plain: bool = False) 
     :meth:`openstl_svq.predict.Forecaster.predict`; ``model.hparams`` hold the configuration and the statistics
     (``test_mean``, ``test_std``) that data are normalised with.
 
-    A run that was trained with a plug-in runs it again (see :mod:`openstl_svq.plugins`): the modules and files that the
-    checkpoint names, from this machine.
-
     Args:
         path: a checkpoint, the folder of a run, or weights that ``tools/export.py`` wrote (``model.safetensors`` or
             its folder).
         fold: fold the codebook away: the same forecasts, without the codes. Exported weights may be folded already.
         plain: torch's own layers and memory format in place of the faster ones of ``openstl_svq.acceleration``.
+        allow_code: run the plug-ins that it was trained with (see :mod:`openstl_svq.plugins`): the modules and files
+            that the checkpoint names, from this machine. Nothing of a checkpoint runs otherwise.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
         ImportError: a plug-in that it was trained with cannot be loaded.
-        ValueError: it is damaged, unsafe to load, or does not carry its configuration.
+        ValueError: it is damaged, unsafe to load, does not carry its configuration, or needs a plug-in that may not run.
     """
     from . import plugins
     from .acceleration import accelerate, fold_codebooks
@@ -49,7 +50,7 @@ def load(path: "str | os.PathLike", *, fold: bool = False, plain: bool = False) 
         state = checkpoint.load(file)
         checkpoint.saved_config(state)
     plugins.load_installed()
-    plugins.load(state["hyper_parameters"].get("plugins", []))
+    plugins.load(state["hyper_parameters"].get("plugins", []), trusted=None if allow_code else [])
     method_class = get_method(state["hyper_parameters"]["method"]).cls
     method_class = type(method_class.__name__, (Forecaster, method_class), {"__doc__": method_class.__doc__})
     method = method_class(**state["hyper_parameters"])

@@ -44,6 +44,13 @@ _WITHOUT_EFFECT = {
 }
 
 
+_NOT_KEYS = {
+    "cfg_options",
+    "overwrite",
+    "allow_code",
+}  # of the flags: how a command line is to be read, not what a run is
+
+
 def create_parser() -> argparse.ArgumentParser:
     """The host's flags and this package's, for either host."""
     parser = host_parser()
@@ -52,6 +59,11 @@ def create_parser() -> argparse.ArgumentParser:
         if action.dest == "ex_name":
             action.default = None  # named after the dataset and the configuration, see _checked
             action.help = "name of this run: its folder is RES_DIR/EX_NAME (default: DATASET_CONFIG)"
+        if action.dest == "config_file":
+            action.help = (
+                "configuration file, Python as in OpenSTL: plain values are read without running it; a file that registers "
+                "a plug-in is run, and any other code in it only with --allow_code"
+            )
         if _WITHOUT_EFFECT.keys() & set(action.option_strings):
             action.help = argparse.SUPPRESS
 
@@ -167,6 +179,12 @@ def create_parser() -> argparse.ArgumentParser:
         help="modules or .py files that register further methods, quantizers, datasets or metrics; they are run",
     )
     group.add_argument(
+        "--allow_code",
+        action="store_true",
+        help="run configuration files that are more than plain values, and the plug-ins that a checkpoint names; without "
+        "it, of such files those alone run that register something themselves. Give it for files that you trust",
+    )
+    group.add_argument(
         "--cfg_options",
         nargs="+",
         action="extend",
@@ -181,9 +199,7 @@ def create_parser() -> argparse.ArgumentParser:
 def defaults() -> dict:
     """What the flags are when nobody gives them."""
     values = vars(create_parser().parse_args([]))
-    return {
-        k: v for k, v in values.items() if f"--{k}" not in _WITHOUT_EFFECT and k not in ("cfg_options", "overwrite")
-    }
+    return {k: v for k, v in values.items() if f"--{k}" not in _WITHOUT_EFFECT and k not in _NOT_KEYS}
 
 
 def resolve(
@@ -219,7 +235,8 @@ def resolve(
         if key in typed:
             schema.RULES[key](f"--{key}", typed[key])
     file = typed.get("config_file")
-    from_file = load_config(file) if file else dict(base or {})
+    allow_code = typed.pop("allow_code", False)
+    from_file = load_config(file, "any" if allow_code else "plugins") if file else dict(base or {})
     typed = merge(typed, typed_options)  # one layer: what is typed together belongs together, in whatever order
     _forget_dataset(from_file, typed.get("dataname"))
     layers = [from_file, typed]
@@ -230,7 +247,7 @@ def resolve(
     for layer in layers:
         given = _merge(given, layer)
     flags = defaults()
-    given["plugins"] = plugins.load(given.get("plugins", []))
+    given["plugins"] = plugins.load(given.get("plugins", []), trusted=None if allow_code else typed.get("plugins", []))
     for key in ("method", "dataname"):
         schema.RULES[key](key, given.setdefault(key, flags[key]))
     method = get_method(given["method"])

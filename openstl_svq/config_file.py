@@ -1,33 +1,50 @@
 """Configuration files: Python files of ``key = value`` lines, which may inherit from others through ``_base_``.
 
-They may register methods, quantizers, datasets or metrics as well, see :mod:`openstl_svq.plugins`.
+Plain values are read without running the file. What is more than that runs only where that is allowed: in a file that
+registers methods, quantizers, datasets or metrics (see :mod:`openstl_svq.plugins`), or with ``--allow_code``.
 """
 
 import ast
 import json
+import operator
 import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from .plugins import reading
 
+Code = Literal["never", "plugins", "any"]
 
-def load_config(filename: str | Path) -> dict[str, Any]:
+_OPERATORS: dict[type, Any] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+}
+
+
+def load_config(filename: str | Path, code: Code = "never") -> dict[str, Any]:
     """Reads a configuration file into a dictionary.
 
-    The file is Python. Names that start with an underscore, modules, functions and classes are left out.
     ``_base_ = "other.py"`` (or a list of them; relative to the file) is read first and the file's own keys win;
-    dictionaries are merged key by key. ``_delete_ = ["key"]`` drops inherited keys.
+    dictionaries are merged key by key. ``_delete_ = ["key"]`` drops inherited keys. Names that start with an underscore
+    are left out, and of a file that runs also modules, functions and classes.
+
+    Args:
+        code: whether a file that is more than plain values may run: ``never``; ``plugins``: where it registers
+            something; ``any``. Plain are literals, ``dict(key=value)``, sums and products of numbers, and names that the
+            file has given before.
 
     Raises:
         FileNotFoundError: the file, or one it inherits from, does not exist.
-        ValueError: it is not a ``.py`` file, fails to run, or inherits from itself.
+        ValueError: it is not a ``.py`` file, fails to run or may not, or inherits from itself.
     """
-    return _load(Path(filename).expanduser(), chain=())
+    return _load(Path(filename).expanduser(), code, chain=())
 
 
-def _load(path: Path, chain: tuple) -> dict:
+def _load(path: Path, code: Code, chain: tuple) -> dict:
     resolved = path.resolve()
     asked_by = f" (inherited by {chain[-1]})" if chain else ""
     if not path.is_file():
@@ -39,13 +56,17 @@ def _load(path: Path, chain: tuple) -> dict:
     if resolved in chain:
         raise ValueError(f"config file {path} inherits from itself through _base_: {' -> '.join(map(str, chain))}.")
 
-    # As the name of the module, the path tells apart classes of files that are called the same.
-    namespace = {"__file__": str(resolved), "__name__": str(resolved)}
     try:
-        source = path.read_text(encoding="utf-8")
-        with reading(str(resolved)):
-            exec(compile(ast.parse(source, filename=str(path)), str(resolved), "exec"), namespace)
-    except Exception as error:  # whatever a user's file raises, the message must name the file
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+        namespace = _plain_values(tree, path, run=code == "any" or (code == "plugins" and _registers(tree)))
+        if namespace is None:
+            # As the name of the module, the path tells apart classes of files that are called the same.
+            namespace = {"__file__": str(resolved), "__name__": str(resolved)}
+            with reading(str(resolved)):
+                exec(compile(tree, str(resolved), "exec"), namespace)
+    except CodeNotAllowed:
+        raise
+    except (Exception, SystemExit) as error:  # whatever a user's file raises, the message must name the file
         line = getattr(error, "lineno", None)
         where = f", line {line}" if line else ""
         raise ValueError(f"config file {path}{where} cannot be read: {type(error).__name__}: {error}") from error
@@ -58,10 +79,83 @@ def _load(path: Path, chain: tuple) -> dict:
     bases = namespace.get("_base_", [])
     config: dict = {}
     for base in [bases] if isinstance(bases, str) else bases:
-        config = merge(config, _load(path.parent / base, (*chain, resolved)))
+        config = merge(config, _load(path.parent / base, code, (*chain, resolved)))
     for key in namespace.get("_delete_", []):
         config.pop(key, None)
     return merge(config, own)
+
+
+class CodeNotAllowed(ValueError):
+    """A file, or a plug-in that a checkpoint names, is code that nobody has allowed to run."""
+
+
+class _NotPlain(Exception):
+    pass
+
+
+def _plain_values(tree: ast.Module, path: Path, run: bool) -> dict[str, Any] | None:
+    """What a file of plain values sets; ``None`` if it is more than that and is to ``run``.
+
+    Raises:
+        CodeNotAllowed: it is more than that and is not to run.
+    """
+    values: dict[str, Any] = {}
+    for statement in tree.body:
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+            continue  # a text that documents the file
+        try:
+            if not isinstance(statement, ast.Assign) or not all(isinstance(t, ast.Name) for t in statement.targets):
+                raise _NotPlain
+            value = _plain(statement.value, values)
+        except _NotPlain:
+            if run:
+                return None
+            line = ast.unparse(statement).splitlines()[0]
+            raise CodeNotAllowed(
+                f"config file {path}, line {statement.lineno}: {line!r} is no plain value but code, which is not run. "
+                "Write values alone, or, if you trust the file, give --allow_code."
+            ) from None
+        values.update({target.id: value for target in statement.targets if isinstance(target, ast.Name)})
+    return values
+
+
+def _plain(node: ast.expr, names: Mapping[str, Any]) -> Any:
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Name) and node.id in names:
+        return names[node.id]
+    if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+        kind = {ast.List: list, ast.Tuple: tuple, ast.Set: set}[type(node)]
+        return kind(_plain(entry, names) for entry in node.elts)
+    if isinstance(node, ast.Dict) and None not in node.keys:
+        return {_plain(key, names): _plain(value, names) for key, value in zip(node.keys, node.values)}
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict" and not node.args:
+        return {word.arg or _refuse(): _plain(word.value, names) for word in node.keywords}
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
+        value = _number(node.operand, names)
+        return -value if isinstance(node.op, ast.USub) else value
+    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+        return _OPERATORS[type(node.op)](_number(node.left, names), _number(node.right, names))
+    raise _NotPlain
+
+
+def _refuse():
+    raise _NotPlain
+
+
+def _number(node: ast.expr, names: Mapping[str, Any]) -> Any:
+    value = _plain(node, names)
+    return value if isinstance(value, (int, float)) else _refuse()
+
+
+def _registers(tree: ast.Module) -> bool:
+    """Whether the file calls a ``register_...``, as the recipes for plug-ins do."""
+    called = (
+        getattr(node.func, "id", getattr(node.func, "attr", ""))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+    )
+    return any(name.startswith("register_") for name in called)
 
 
 def merge(base: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 Installed packages name theirs as an entry point of the group ``openstl_svq.plugins``; they are imported once, before a
 run starts. A run may name others (``plugins``, ``--plugins``), and a configuration file may register something itself
 or import what does. What a run uses of these is kept in its configuration, so that testing it, forecasting with it and
-``openstl_svq.load`` find it again. Only names of modules and files are kept: no code stands in a checkpoint.
+``openstl_svq.load`` find it again where that is allowed (``--allow_code``, ``allow_code=True``). Only names of modules
+and files are kept: no code stands in a checkpoint.
 """
 
 import importlib
@@ -54,13 +55,17 @@ def load_installed() -> None:
             ) from error
 
 
-def load(names: Sequence[str]) -> list[str]:
+def load(names: Sequence[str], *, trusted: Sequence[str] | None = None) -> list[str]:
     """Runs plug-ins: names of modules, or paths of ``.py`` files. Returns them, files by their whole path.
+
+    Args:
+        trusted: those that may run (default: all). Others are no error where they have run in this process before.
 
     Raises:
         ImportError: there is no such module or file, it fails, or it registers a name that somebody else has.
+        ValueError: one may not run.
     """
-    from .config_file import load_config
+    from .config_file import CodeNotAllowed, load_config
 
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"plugins must be a list of modules and .py files, got {names!r}.")
@@ -68,9 +73,18 @@ def load(names: Sequence[str]) -> list[str]:
     for name in names:
         is_file = name.endswith(".py")
         source = str(Path(name).expanduser().resolve()) if is_file else name
+        if trusted is not None and name not in trusted:
+            if source not in _providers.values():
+                raise CodeNotAllowed(
+                    f"the plug-in {name} is named by a checkpoint or configuration file, and is code that would run on "
+                    "this machine. If you trust it, allow it with --allow_code (openstl_svq.load: allow_code=True), or "
+                    "give it with --plugins."
+                )
+            loaded.append(source)
+            continue
         try:
             if is_file:
-                load_config(source)
+                load_config(source, code="any")
             else:
                 with reading(source):
                     importlib.import_module(source)

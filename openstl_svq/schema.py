@@ -163,6 +163,7 @@ RULES: dict[str, Rule] = {
     "no_display_method_info": switch,
     "resume": maybe(any_of("a run folder or a checkpoint", text, switch)),
     "ckpt_path": maybe(text),
+    "plugins": any_of("a list of modules and .py files", list_of(text), choice(([],))),
     # data
     "data_root": text,
     "data_name": maybe(any_of("a name, or a list of names", text, list_of(text, distinct=True))),

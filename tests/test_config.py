@@ -134,8 +134,58 @@ def test_broken_files(tmp_path, text, message):
 def test_values_that_could_not_be_saved_are_refused(tmp_path):
     path = tmp_path / "file.py"
     path.write_text("import numpy\nlr = numpy.ones(3)\n")
-    with pytest.raises(ValueError, match="lr"):
+    with pytest.raises(ValueError, match="'lr' must be a plain value|lr must be a number"):
+        resolve("-c", str(path), "--allow_code")
+
+
+@pytest.mark.parametrize(
+    "text, line",
+    [
+        ("import os\nlr = 1e-3\n", "line 1: 'import os'"),
+        ("lr = 1e-3\nprint('run')\n", "line 2: \"print\\('run'\\)\""),
+        ("lr = float('1e-3')\n", "line 1: .lr = float"),
+        ("lr = [v for v in (1,)][0]\n", "line 1"),
+        ("lr = (1).real\n", "line 1"),
+        ("import sys\nsys.exit()\n", "line 1"),
+    ],
+)
+def test_code_in_a_file_runs_only_where_it_is_allowed(tmp_path, capsys, text, line):
+    path = tmp_path / "file.py"
+    path.write_text(text)
+    with pytest.raises(
+        ValueError, match=f"file.py, {line}.*is no plain value but code, which is not run.*--allow_code"
+    ):
         resolve("-c", str(path))
+    child = tmp_path / "child.py"
+    child.write_text("_base_ = 'file.py'\n")
+    with pytest.raises(ValueError, match="file.py.*is not run"):
+        load_config(child, "plugins")
+    assert not capsys.readouterr().out
+
+
+def test_a_file_that_ends_the_program_is_an_error(tmp_path):
+    path = tmp_path / "file.py"
+    path.write_text("import sys\nsys.exit()\n")
+    with pytest.raises(ValueError, match="file.py cannot be read: SystemExit"):
+        resolve("-c", str(path), "--allow_code")
+
+
+def test_leave_to_run_code_is_not_taken_from_a_file(tmp_path):
+    path = tmp_path / "file.py"
+    path.write_text("allow_code = True\n")
+    with pytest.raises(ValueError, match="unknown configuration key 'allow_code'"):
+        resolve("-c", str(path))
+
+
+def test_plain_values(tmp_path):
+    path = tmp_path / "file.py"
+    path.write_text("'what it is for'\nn = 2\na = b = dict(x=[1, (2, n)], y={'z': -1.5})\nlr = 1e-3 * n / 4 - 0.0\n")
+    assert load_config(path) == {
+        "n": 2,
+        "a": {"x": [1, (2, 2)], "y": {"z": -1.5}},
+        "b": {"x": [1, (2, 2)], "y": {"z": -1.5}},
+        "lr": 5e-4,
+    }
 
 
 @pytest.mark.parametrize(

@@ -83,29 +83,35 @@ def test_a_run_finds_its_plug_in_again(tmp_path, run, forget, monkeypatch, impor
         "run",
         "--res_dir",
     ]
-    run("train", "-c", file, *words, tmp_path, "--cfg_options", *sizes, *days)
+    allowed = ["--allow_code"] if imported else []  # the file that registers something itself needs no leave
+    run("train", "-c", file, *allowed, *words, tmp_path, "--cfg_options", *sizes, *days)
     folder = tmp_path / "run"
     assert load_config(folder / "config.py")["plugins"] == [str(file)]
 
     forget()
-    run("test", folder)
+    named = f"the plug-in {file} is named by a checkpoint or configuration file, and is code"
+    for words in (("test", folder), ("predict", folder, "nowhere.nc"), ("train", "--resume", folder)):
+        assert named in fails(run, *words)
+    run("test", folder, "--allow_code")
     forget()
     months = ROOT / "openstl_svq" / "data" / "weather_sample" / "weather" / "2m_temperature"
-    run("predict", folder, months, "-o", tmp_path / "out.nc")
+    run("predict", folder, months, "-o", tmp_path / "out.nc", "--allow_code")
     assert (tmp_path / "out.nc").is_file()
     forget()
-    assert type(openstl_svq.load(folder).model.quantizer).__name__ == "Halving"
+    with pytest.raises(ValueError, match="named by a checkpoint"):
+        openstl_svq.load(folder)
+    assert type(openstl_svq.load(folder, allow_code=True).model.quantizer).__name__ == "Halving"
 
     forget()
     other.parent.mkdir()
     other.write_text(QUANTIZER.format(name="Halving"))
-    load_config(other)
-    message = fails(run, "test", folder)
+    load_config(other, "plugins")
+    message = fails(run, "test", folder, "--allow_code")
     assert f"the plug-in {file} cannot be loaded" in message and f"name 'Halving' is taken by {other}" in message
     forget()
     file.unlink()
     with pytest.raises(ImportError, match=f"the plug-in {file} cannot be loaded: .* does not exist"):
-        openstl_svq.load(folder)
+        openstl_svq.load(folder, allow_code=True)
 
 
 @pytest.mark.usefixtures("forget")
@@ -116,7 +122,7 @@ def test_plug_ins_that_are_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     args = config.resolve(["-m", "simvp_svq", "--plugins", "named_plugin", "file.py", "--quantizer", "ByModule"])
     assert args.plugins == ["named_plugin", str(tmp_path / "file.py")]
-    again = config.resolve(["--quantizer", "ByFile"], base=vars(args))
+    again = config.resolve(["--quantizer", "ByFile"], base=vars(args))  # they have run in this process
     assert (again.plugins, again.quantizer) == (args.plugins, "ByFile")
 
 

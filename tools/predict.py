@@ -67,6 +67,7 @@ def create_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--fps", type=float, default=10, help="frames per second of .gif and .mp4 (default: 10)")
     parser.add_argument("--no_range_check", action="store_true", help="take values and units unlike those trained on")
+    parser.add_argument("--allow_code", action="store_true", help="run the plug-ins that the run was trained with")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps, ...")
     parser.add_argument("--batch_size", type=int, default=16, metavar="N", help="forecasts at a time with --all")
     return parser
@@ -80,7 +81,7 @@ def main():
     from openstl_svq.training import run_folder
 
     out = predict.output_path(args.input, args.out, force=args.force)
-    model = openstl_svq.load(args.run)
+    model = openstl_svq.load(args.run, allow_code=args.allow_code)
     try:
         model.to(args.device)
     except (RuntimeError, AssertionError) as error:  # both are torch's
