@@ -1,6 +1,8 @@
 """Files that are complete or absent."""
 
+import glob
 import os
+import platform
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -13,22 +15,40 @@ def replacing(path) -> Iterator[Path]:
     """Gives a name to write to; what was written takes the place of ``path`` when the block ends without an error.
 
     A full disk, an interruption or a power cut leaves the old file or the new one, nothing between. Folders are made
-    as needed.
+    as needed. What writers that were killed have left of the same file is removed.
 
     >>> with replacing("scores.txt") as partial:  # doctest: +SKIP
     ...     partial.write_text("1")
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(
-        f".{path.stem}.{os.getpid()}.partial{path.suffix}"
+    begin, end = (
+        f".{path.stem}.{platform.node()}.",
+        f".partial{path.suffix}",
     )  # its ending tells some writers the format
+    for left in path.parent.glob(f"{glob.escape(begin)}*{glob.escape(end)}"):
+        process = left.name[len(begin) : -len(end)]
+        if process.isdecimal() and not _is_alive(int(process)):
+            left.unlink(missing_ok=True)
+    partial = path.with_name(f"{begin}{os.getpid()}{end}")
     try:
         yield partial
         flush_to_disk(partial)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    if os.name != "posix":
+        return True  # asking would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        pass
+    return True
 
 
 def flush_to_disk(path) -> None:

@@ -58,7 +58,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch, error):
         raise error
 
     monkeypatch.setattr(torch, "save", full_disk)
-    with pytest.raises(OSError, match="could not be written.*intact.*--resume"):
+    with pytest.raises(OSError, match="could not be written"):
         checkpoint.save(content(), path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["a.ckpt"]

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,11 +10,13 @@ import sys
 import numpy as np
 import pytest
 import torch
-from test_train_cli import ROOT, data_root, run, words  # noqa: F401
+import xarray as xr
+from test_train_cli import ROOT, data_root, fails, run, scores, words  # noqa: F401
 
 import openstl_svq
 from openstl_svq import cli
-from openstl_svq.training import checkpoint
+from openstl_svq.files import replacing
+from openstl_svq.training import checkpoint, run_folder
 
 
 def started(*command, **options):
@@ -112,3 +115,81 @@ def test_two_processes_validate_as_one(words, run, tmp_path):  # noqa: F811
     process = started("tools/train.py", *settings, "--strategy", "ddp", "--gpus", "0", "1", "--ex_name", "two")
     assert process.wait(timeout=300) == 0, process.stdout.read()
     assert val_losses(tmp_path / "runs" / "two") == pytest.approx(one, rel=1e-6)
+
+
+def test_runs_that_start_together_have_a_folder_each(tmp_path):
+    (tmp_path / "run").mkdir()  # an empty one is free
+    claim = (
+        "import pathlib, sys; from openstl_svq.training.run_folder import claim_folder; "
+        f"print(claim_folder(pathlib.Path({str(tmp_path)!r}), 'run'), flush=True); sys.stdin.read()"
+    )
+    processes = [started("-c", claim, stdin=subprocess.PIPE) for _ in range(3)]
+    names = [next(line.strip() for line in process.stdout if line.startswith("run")) for process in processes]
+    assert sorted(names) == ["run", "run-2", "run-3"]
+    for process in processes:
+        process.communicate()
+
+
+@pytest.fixture
+def one_epoch(words, run):  # noqa: F811
+    """A finished run of one epoch."""
+    return run("train", words(epochs=1)) / "run"
+
+
+def test_what_a_resumed_run_would_not_do_is_refused(one_epoch, run, words):  # noqa: F811
+    resume = ["--resume", str(one_epoch), "--data_root", words()[5]]
+    for extra, message in (
+        (["--lr", "0.01"], "with lr 0.001, not 0.01"),
+        (["--weight_decay", "0.1"], "with weight_decay 0.0, not 0.1"),
+        (["--opt_betas", "0.8", "0.9"], "with opt_betas None, not [0.8, 0.9]"),
+        (["--epoch", "3"], "its cosine schedule ends after 1"),
+    ):
+        assert message in fails(run, [*resume, *extra])
+    other = [*words(name="other", epochs=1), "--ckpt_path", str(one_epoch / "checkpoints" / "best.ckpt")]
+    assert "--ckpt_path is the checkpoint that --test scores" in fails(run, other)
+    assert not (one_epoch.parent / "other").exists()
+
+
+def test_a_run_is_continued_by_one_process(one_epoch, run, words, monkeypatch):  # noqa: F811
+    run_folder.release_folder(one_epoch)
+    monkeypatch.setattr(run_folder, "_PATIENCE_SECONDS", 1)
+    hold = f"import sys; from openstl_svq.training.run_folder import _lock, Path; print(_lock(Path({str(one_epoch)!r})), flush=True); sys.stdin.read()"
+    with started("-c", hold, stdin=subprocess.PIPE) as other:
+        assert other.stdout.readline() == "True\n"
+        message = fails(run, ["--resume", str(one_epoch), "--data_root", words()[5]])
+        other.stdin.close()
+    assert f"{one_epoch} is in use: another process goes on with that run" in message
+
+
+def test_a_run_that_could_not_begin_leaves_its_name_free(run, words, tmp_path):  # noqa: F811
+    fails(run, [*words(), "--data_root", "/nowhere"])
+    assert not (tmp_path / "runs" / "run").exists()
+
+
+def test_other_data_are_normalised_as_in_the_training(one_epoch, run, words, data_root, tmp_path, capsys):  # noqa: F811
+    """With another training year, of which only the statistics would matter to a test."""
+    other = tmp_path / "other"
+    shutil.copytree(data_root, other)
+    (path,) = other.rglob("*_2010_*.nc")
+    with xr.open_dataset(path) as data:
+        changed = (data * 1.5).load()
+    changed.to_netcdf(path)
+    capsys.readouterr()
+    run("test", [str(one_epoch), "--data_root", str(other)])
+    assert "normalised with the statistics of the training, mean 280" in capsys.readouterr().out
+    there, here = (scores(folder)["scores"]["model"] for folder in (one_epoch, one_epoch / "test"))
+    assert here["mse"] == there["mse"]
+
+
+def test_what_killed_writers_left_is_removed(tmp_path):
+    process = started("-c", "pass")
+    process.wait()
+    with replacing(tmp_path / "a.json") as partial:
+        partial.write_text("1")
+        mine = partial.name
+    dead, alive = mine.replace(str(os.getpid()), str(process.pid)), mine.replace(str(os.getpid()), "1")
+    for name in (dead, alive):
+        (tmp_path / name).touch()
+    with replacing(tmp_path / "a.json") as partial:
+        partial.write_text("2")
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([alive, "a.json"])

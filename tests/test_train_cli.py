@@ -276,7 +276,6 @@ def test_a_folder_with_results_is_taken(name, tmp_path, monkeypatch):
         monkeypatch.delenv(variable, raising=False)
     for expected in (name, f"{name}-2", f"{name}-3"):
         assert run_folder.claim_folder(tmp_path, name) == expected
-        (tmp_path / expected).mkdir(parents=True)
         (tmp_path / expected / "config.py").touch()
     monkeypatch.setenv("LOCAL_RANK", "1")  # a process that Lightning has started
     assert run_folder.claim_folder(tmp_path, name) == f"{name}-3"

@@ -64,8 +64,12 @@ def save(checkpoint: Mapping, path: str | Path) -> None:
         if reason is None:
             raise
         raise OSError(
-            f"checkpoint {path} could not be written: {reason}. Checkpoints written before are "
-            "intact: free space, or choose another disk with --res_dir, and continue with --resume."
+            f"checkpoint {path} could not be written: {reason}. "
+            + (
+                "Checkpoints written before are intact: free space, and continue with --resume."
+                if path.with_name("last.ckpt").is_file()
+                else "None was written before: free space, or choose another disk with --res_dir, and start again."
+            )
         ) from error
 
 

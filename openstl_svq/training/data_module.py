@@ -1,5 +1,7 @@
 """The data of a run as a Lightning data module: any host's loaders, with samplers that are exact and resumable."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytorch_lightning as pl
 import torch
@@ -7,7 +9,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, RandomSampler, Sampler
 
 from ..data.registry import dataset_or_default
+from ..data.windows import WindowDataset
 from ..metrics import Climatology, field_metrics
+from ..protocol import differences
 from .devices import split_batch
 
 
@@ -134,6 +138,35 @@ class ForecastData(pl.LightningDataModule):
         self.batch_size, self._batches_per_step = split_batch(total, processes, self.train_loader.batch_size)
         return self._batches_per_step
 
+    def keep_statistics(self, trained_with: Mapping) -> str | None:
+        """Normalises as in the training that a checkpoint is of; says so where these data would be otherwise.
+
+        Where each split has its own statistics (a difference of the protocol), they stay so.
+
+        Args:
+            trained_with: ``test_mean`` and ``test_std`` of the checkpoint, if it has them.
+
+        Raises:
+            ValueError: data of OpenSTL's own loaders, which are normalised already, with other statistics.
+        """
+        saved = [trained_with.get(key) for key in ("test_mean", "test_std")]
+        if any(v is None for v in saved) or "statistics" in differences(self.config["protocol"]):
+            return None
+        mean, std = (torch.as_tensor(v, dtype=torch.float64) for v in saved)
+        if torch.equal(mean, self.test_mean) and torch.equal(std, self.test_std):
+            return None
+        shown = f"mean {_shown(mean)} and deviation {_shown(std)}"
+        datasets = [loader.dataset for loader in (self.train_loader, self.valid_loader, self.test_loader)]
+        if not all(isinstance(dataset, WindowDataset) for dataset in datasets):
+            raise ValueError(
+                f"the weights were trained on data normalised with {shown}, and OpenSTL's loader normalises these with "
+                f"mean {_shown(self.test_mean)} and deviation {_shown(self.test_std)}: give the data of the training."
+            )
+        for dataset in datasets:
+            dataset.mean, dataset.std = dataset.normalised_with = mean.numpy().astype("f4"), std.numpy().astype("f4")
+        self.test_mean, self.test_std = mean, std
+        return f"normalised with the statistics of the training, {shown}"
+
     # loaders, asked for by the trainer once it knows how many processes there are
 
     def train_dataloader(self):
@@ -259,6 +292,10 @@ class ForecastData(pl.LightningDataModule):
         if np.any(mean != test_mean) or np.any(std != test_std):  # each split has its own (OpenSTL)
             values = (values * torch.as_tensor(std) + torch.as_tensor(mean - test_mean)) / torch.as_tensor(test_std)
         return values.to(batch_y).expand_as(batch_y)
+
+
+def _shown(values: Tensor) -> str:
+    return ", ".join(f"{v:.6g}" for v in values.flatten()[:3].tolist()) + (", ..." if values.numel() > 3 else "")
 
 
 def _rebuild(

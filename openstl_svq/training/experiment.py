@@ -30,7 +30,7 @@ from .data_module import ForecastData
 from .devices import share_batch_norms
 from .interruption import MidEpoch
 from .pictures import draw
-from .run_folder import claim_folder, find_checkpoint, locate, run_folder, say
+from .run_folder import claim_folder, find_checkpoint, hold_folder, locate, release_folder, run_folder, say
 
 
 class Experiment:
@@ -51,19 +51,36 @@ class Experiment:
     """
 
     def __init__(self, args: Namespace, dataloaders: Sequence[DataLoader] | None = None):
+        if args.ckpt_path and not args.test:
+            raise ValueError("--ckpt_path is the checkpoint that --test scores; to train on from one, give --resume.")
         self.started_from = find_checkpoint(args) if args.resume else None
         if self.started_from:
             run = run_folder(self.started_from)
             run = run if run.name else run.resolve()
             args.res_dir, args.ex_name = str(run.parent), run.name
+            hold_folder(run)
         else:
             args.ex_name = claim_folder(Path(args.res_dir), args.ex_name, args.num_nodes)
         self.args, self.config = args, vars(args)
         self.save_dir = Path(args.res_dir, args.ex_name)
+        try:
+            self._prepare(dataloaders)
+        except BaseException:  # then the name is free again
+            release_folder(self.save_dir)
+            raise
+
+    def _prepare(self, dataloaders: Sequence[DataLoader] | None):
+        args = self.args
+        source = self.started_from or (Path(args.ckpt_path) if args.ckpt_path else None)
+        state = checkpoints.load(source) if source else {}
+        if self.started_from:
+            _refuse_changes(state, args, self.started_from)
         pl.seed_everything(args.seed, verbose=False)
         self.accelerator, self.devices = _devices(args)
         self.processes = args.num_nodes * (len(self.devices) if isinstance(self.devices, list) else self.devices)
         self.data = ForecastData(*(dataloaders or load_data(**self.config)), self.config)
+        if change := self.data.keep_statistics(state.get("hyper_parameters") or {}):
+            say(change)
         self.batches_per_step = self.data.split_among(self.processes)
         self.method = self._build_method()
         acceleration.prepare(self.method, self.accelerator, args)
@@ -73,9 +90,9 @@ class Experiment:
         self.method.hparams["trained_on"] = self.data.trained_on()  # into every checkpoint, for openstl_svq.predict
         self._weights_of: tuple[Path, int | None] | None = None  # the checkpoint in the method, and its epochs
         self._waited = 0  # epochs without an improvement before the resume
+        if source:
+            self._put_weights(source, state)
         if self.started_from:
-            state = self._load_weights(self.started_from)
-            _refuse_longer_cycle(state, args.epoch, self.started_from)
             self._waited = max(
                 (
                     saved.get("wait_count", 0)
@@ -104,11 +121,9 @@ class Experiment:
                 f"are not set: {', '.join(unset)}. Give them in a file (-c) or with --cfg_options."
             ) from error
 
-    def _load_weights(self, path: Path) -> dict:
-        state = checkpoints.load(path)
+    def _put_weights(self, path: Path, state: dict):
         checkpoints.load_weights(self.method, state, f"checkpoint {path}")
         self._weights_of = path, state["epoch"] + 1 if "epoch" in state else None
-        return state
 
     def _callbacks(self) -> list[Callback]:
         args, ckpt_dir = self.args, self.save_dir / "checkpoints"
@@ -233,14 +248,13 @@ class Experiment:
             say(f"stopped early: {self.args.metric_for_bestckpt} has not improved for {self.args.patience} epochs")
         if not best.is_file():
             say(f"no epoch was eligible for best.ckpt (log_step={self.args.log_step}): the last weights are scored")
-        self._load_weights(best if best.is_file() else last)
+        chosen = best if best.is_file() else last
+        self._put_weights(chosen, checkpoints.load(chosen))
 
     def test(self) -> dict[str, dict]:
         """Scores the weights in the method; writes and prints them. Returns ``{name of the forecast: scores}``."""
         if self.args.test:
             self._introduce()
-        if self.args.ckpt_path:
-            self._load_weights(Path(self.args.ckpt_path))
         self.trainer.test(self.method, self.data, verbose=False)
         results = self.method.test_results
         if self.trainer.is_global_zero:
@@ -305,13 +319,25 @@ def test_run(place: str | Path, argv: list[str] | None = None) -> dict[str, dict
     return Experiment(args).test()
 
 
-def _refuse_longer_cycle(state: dict, epochs: int, path: Path):
-    """A one-cycle schedule ends with the run that it was made for."""
-    planned = state.get("hyper_parameters", {}).get("epoch")
-    if planned is not None and epochs > planned and any("total_steps" in s for s in state.get("lr_schedulers", [])):
+# What the state of the optimizer and the schedule holds, which a resumed run goes on with.
+_KEPT = ("lr", "weight_decay", "opt", "opt_eps", "opt_betas", "momentum", "filter_bias_and_bn", "quantizer_lr")
+_KEPT += ("sched", "warmup_lr", "warmup_epoch", "min_lr", "lr_k_decay", "final_div_factor", "decay_epoch", "decay_rate")
+
+
+def _refuse_changes(state: dict, args: Namespace, path: Path):
+    """What a resumed run would say that it does, and would not do."""
+    planned = state.get("hyper_parameters") or {}
+    for key in _KEPT:
+        if key in planned and planned[key] != getattr(args, key):
+            raise ValueError(
+                f"{path} is continued with the optimizer and schedule that it has, and so with {key} {planned[key]!r}, not "
+                f"{getattr(args, key)!r}. Leave {key} out, or start a new run."
+            )
+    ends = {"onecycle": "one-cycle", "cosine": "cosine", "tanh": "tanh"}.get(str(planned.get("sched")).lower())
+    if ends and args.epoch > planned.get("epoch", args.epoch):
         raise ValueError(
-            f"{path} cannot be trained for {epochs} epochs: its one-cycle schedule ends after {planned}. "
-            f"Resume it with --epoch {planned}, or start a new run."
+            f"{path} cannot be trained for {args.epoch} epochs: its {ends} schedule ends after {planned['epoch']}. "
+            f"Resume it with --epoch {planned['epoch']}, or start a new run."
         )
 
 
