@@ -193,3 +193,11 @@ def test_what_killed_writers_left_is_removed(tmp_path):
     with replacing(tmp_path / "a.json") as partial:
         partial.write_text("2")
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([alive, "a.json"])
+
+
+def test_the_torture_finds_nothing_in_damaged_files(tmp_path):
+    process = started("tools/torture.py", "--flips", "30", "--truncations", "15", "--folder", str(tmp_path / "torture"))
+    text = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, text
+    rows = {cells[0]: cells[1:] for line in text.splitlines() if (cells := line.strip("| ").split(" | "))}
+    assert rows["flips"][0] == "30" and rows["truncations"][0] == "15" and int(rows["flips"][2]) > 5

@@ -265,7 +265,8 @@ def kill(world: World, draw: random.Random, number: int) -> tuple[str, str]:
         if ended.status == 0:  # it was over before
             answer = world.answer(name)
             return ("correct", "") if same(answer, world.reference) else ("silently wrong", "another answer")
-        if "Traceback (most recent call last)" in ended.text:
+        # The last words of workers whose parent was killed outright are nobody's to mend.
+        if chosen != signal.SIGKILL and "Traceback (most recent call last)" in ended.text:
             return "traceback", f"{chosen.name} after {moment:.2f} s: {ended.text[-1500:]}"
         if chosen != signal.SIGKILL and ended.status is None:
             return "unclear", f"{chosen.name} after {moment:.2f} s did not end it"
@@ -568,10 +569,8 @@ def setting(world: World, draw: random.Random, number: int) -> tuple[str, str]:
         words += [f"{key}={text}" for key, text in chosen.items()]
     else:
         file = world.folder / f"{name}.py"
-        lines = [
-            f"{key} = {text}".replace("nan", "float('nan')").replace("inf", "float('inf')")
-            for key, text in chosen.items()
-        ]
+        numbers = {"nan": "float('nan')", "inf": "float('inf')"}
+        lines = [f"{key} = {numbers.get(text, text)}" for key, text in chosen.items()]
         file.write_text("\n".join(lines) + "\n")
         # The file must win over what the command line sets.
         words += ["--config_file", str(file), "--overwrite"]
