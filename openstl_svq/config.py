@@ -238,6 +238,9 @@ def resolve(
     allow_code = typed.pop("allow_code", False)
     from_file = load_config(file, "any" if allow_code else "plugins") if file else dict(base or {})
     typed = merge(typed, typed_options)  # one layer: what is typed together belongs together, in whatever order
+    for layer in (from_file, typed):
+        for key in {"method", "dataname"} & layer.keys():
+            schema.RULES[key](key, layer[key])
     _forget_dataset(from_file, typed.get("dataname"))
     layers = [from_file, typed]
     if typed.pop("overwrite", False):

@@ -178,6 +178,8 @@ RULES: dict[str, Rule] = {
     "drop_last": switch,
     "val_fraction": number(0, 1, above=True, below=True),
     "protocol": protocol,
+    "normalise": maybe(choice(("standard", "minmax", "none"))),
+    "split": maybe(list_of(_not_negative, 3)),
     "train_time": _period,
     "val_time": _period,
     "test_time": _period,

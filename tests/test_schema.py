@@ -40,13 +40,15 @@ NONSENSE = {
     "ex_name": ("", "../out", "/tmp/out", ".", "a/../..", 5),
     "method": ("", 1, None),
     "dataname": ("", []),
+    "normalise": ("abc", [], 1),
+    "split": ([1, 1], "abc", [-1, 1, 1], 5),
 }
 
 
 @pytest.mark.parametrize("key, value", [(key, value) for key, values in NONSENSE.items() for value in values])
 def test_nonsense_is_refused_by_name(key, value):
     with pytest.raises(ValueError, match=key.replace("dataname", "dataset|dataname")):
-        config.resolve([], base={"method": "simvp_svq", key: value})
+        config.resolve([], base={"method": "simvp_svq", "dataname": "custom", key: value})
 
 
 @pytest.mark.parametrize(
