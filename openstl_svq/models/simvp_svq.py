@@ -1,13 +1,17 @@
 """SimVP with a quantizer before or after its translator (Figures 3 and 6 of the SVQ paper)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from ..host import SimVP_Model
 from ..naming import choose
-from ..quantizers import QuantizerOutput, build_quantizer
+from ..quantizers import Quantizer, QuantizerOutput, build_quantizer
+
+if TYPE_CHECKING:  # the host's names are known when it has been chosen
+    from ..host.builtin.models import SimVP_Model
+else:
+    from ..host import SimVP_Model
 
 QUANT_POSITIONS = ("before", "after", "none")
 
@@ -69,7 +73,7 @@ class SimVP_SVQ_Model(SimVP_Model):
         )
         self.in_shape = tuple(in_shape)
         self.quant_position = choose("quant_position", quant_position, QUANT_POSITIONS)
-        self.quantizer = None
+        self.quantizer: Quantizer | None = None
         if self.quant_position != "none":
             self.quantizer = build_quantizer(quantizer, hid_S, **(quantizer_kwargs or {}))
 
@@ -86,11 +90,11 @@ class SimVP_SVQ_Model(SimVP_Model):
             )
         latent, skip = self.enc(x_raw.flatten(0, 1))  # (B*T, C', H', W')
         output: QuantizerOutput | None = None
-        if self.quant_position == "before":
+        if self.quantizer is not None and self.quant_position == "before":
             output = self.quantizer(latent, **quantizer_options)
             latent = output.quantized
         hidden = self.hid(latent.unflatten(0, x_raw.shape[:2])).flatten(0, 1)  # (B*T, C', H', W')
-        if self.quant_position == "after":
+        if self.quantizer is not None and self.quant_position == "after":
             output = self.quantizer(hidden, **quantizer_options)
             hidden = output.quantized
         prediction = self.dec(hidden, skip).unflatten(0, x_raw.shape[:2])

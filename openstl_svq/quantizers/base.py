@@ -18,7 +18,7 @@ class QuantizerOutput:
         aux_loss: scalar, already weighted, to be added to the prediction loss; zero where there is none. Never in half
             precision.
         weights: (N, H, W, codes), regression weights; only with ``return_codes=True``, None for lookup methods.
-        indices: (N, H, W, *) integers, one code per token and per group, quantizer or head; -1 where a quantizer was
+        indices: ``(N, H, W, *)`` integers, one code per token and per group, quantizer or head; -1 where a quantizer was
             dropped. Only with ``return_codes=True``, None for regression methods.
         usage: 0-dim tensors by name (``perplexity``, ``codebook_usage``, ``kurtosis``, ...), which of them depends on
             the quantizer; only with ``return_usage=True``.

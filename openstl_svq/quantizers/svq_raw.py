@@ -20,9 +20,9 @@ class SVQRaw(Quantizer):
         z_{k+1} = shrink(x W_e^T + z_k S^T; \theta), \quad z_0 = 0, \quad q = z_K M
 
     with learned W_e (N, C'), S (N, N) and thresholds (N), initialised such that z_k are the iterates of ISTA for
-    Eq. (1): W_e = M / L, S = I - M M^T / L, theta = lambda / L, L = ||M||_2^2.
+    Eq. (1): W_e = M / L, S = I - M M^T / L, theta = lambda / L, L = ``||M||_2^2``.
 
-    The auxiliary loss is Eq. (1) itself, per entry of the latent: |x - q|^2 / 2 + lambda |z|_1, mean over tokens, over
+    The auxiliary loss is Eq. (1) itself, per entry of the latent: ``|x - q|^2 / 2 + lambda |z|_1``, mean over tokens, over
     C'. Cost and memory grow with iterations x tokens x N, the time with N^2.
 
     Args:

@@ -56,7 +56,7 @@ class WeightStatistics:
     """Excess kurtosis and perplexity of regression weights (A.4, Table 8), over any number of chunks and batches.
 
     The weights are standardised over all their entries (mean 0, standard deviation 1); an entry with
-    |w| > theta marks its code; the perplexity is that of the codes' shares of the marks. Two passes over the same
+    ``|w| > theta`` marks its code; the perplexity is that of the codes' shares of the marks. Two passes over the same
     weights, because the marks need the mean and deviation of all of them::
 
         statistics = WeightStatistics()
