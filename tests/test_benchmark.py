@@ -139,6 +139,18 @@ def test_blocks_table():
     assert 50 < row["1.0"] / row["100.0"] < 200
 
 
+def test_baselines_table(monkeypatch):
+    from openstl_svq.benchmarks import baselines
+
+    monkeypatch.setattr(
+        baselines, "load_config", lambda path: {"method": "convlstm", "num_hidden": "4,4", "patch_size": 8}
+    )
+    if baselines.describe().name == "builtin":
+        (row,) = BENCHMARKS["baselines"](["ConvLSTM"], rounds=2).rows
+        assert row["seconds"] > 0 and "ratio" not in row
+        assert len(row["losses"]) == 3 and row["losses"][2] < row["losses"][0]  # the warm-up, and two rounds
+
+
 def test_ssim_table():
     table = BENCHMARKS["ssim"](batch_size=2, rounds=1)
     assert [row["size"] for row in table.rows][:2] == ["1 x 32 x 64", "2 x 32 x 32"]

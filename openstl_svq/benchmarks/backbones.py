@@ -5,13 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import nn
 
 from ..config_file import load_config
 from ..host import dataset_parameters
-from ..host.builtin.methods import method_maps as builtin_methods
-from ..host.builtin.modules.recurrent import RecurrentModel
-from ..methods import get_method
+from ..host.builtin.methods import method_maps
 from ..models import SimVP_SVQ_Model
 from ..naming import accepted, choose
 from . import Progress, register_benchmark
@@ -68,7 +65,8 @@ BACKBONES = (
     Backbone("WeatherBench-M", "weather_mv_4_4_s6_5_625", (4, 12, 32, 64), "weather/mv_4_s6_5_625", "MogaNet"),
     Backbone("TaxiBJ", "taxibj", (4, 2, 32, 32), "taxibj", "gSTA"),
 )
-# The other rows of Table 12: the method's configuration -> parameters and FLOPs that are printed for each dataset.
+# The recurrent rows of Table 12 (TAU, PredNet and DMVFN: see methods_cost): the method's configuration -> parameters
+# and FLOPs that are printed for each dataset.
 _OTHER_NOTES = {
     "ConvLSTM": "ConvLSTM: the parameters printed for WeatherBench-S are TaxiBJ's, of two channels.",
     "E3DLSTM": "E3D-LSTM: OpenSTL convolves a memory that is always zero in every step, here it is done once. With it the count "
@@ -76,22 +74,17 @@ _OTHER_NOTES = {
     "KittiCaltech, where OpenSTL's own model counts the same and 217.0G and 1004G are printed.",
     "PhyDNet": "PhyDNet: what is printed for Human3.6M is of another size than OpenSTL's configuration, which counts as here.",
     "PredRNNv2": "PredRNN.V2: the parameters for WeatherBench-S are 23.5848M, printed as 23.59M.",
-    "PredNet": "PredNet, DMVFN: what is printed as FLOPs is less than a whole forecast takes; for KittiCaltech PredNet's parameters "
-    "stand there.",
 }
 _DATASETS = ("human", "kth", "kitticaltech", "weather_t2m_5_625", "taxibj")
 OTHERS = {
     "ConvLSTM": ("15.5M 347.0G", "14.9M 1368.0G", "15.0M 595.0G", "14.98M 136G", "14.98M 20.74G"),
     "E3DLSTM": ("60.9M 542.0G", "53.5M 217.0G", "54.9M 1004G", "51.09M 169G", "50.99M 98.19G"),
-    "PredNet": ("12.5M 13.7G", "12.5M 3.4G", "12.5M 12.5M", None, "12.5M 0.85G"),
     "PhyDNet": ("4.2M 19.1G", "3.1M 93.6G", "3.1M 40.4G", "3.09M 36.8G", "3.09M 5.60G"),
     "MAU": ("20.2M 105.0G", "20.1M 399.0G", "24.3M 172.0G", "5.46M 39.6G", "4.41M 6.02G"),
     "MIM": ("47.6M 1051.0G", "39.8M 1099.0G", "49.2M 1858G", "37.75M 109G", "37.86M 64.10G"),
     "PredRNN": ("24.6M 704.0G", "23.6M 2800.0G", "23.7M 1216G", "23.57M 278G", "23.66M 42.40G"),
     "PredRNNpp": ("39.3M 1033.0G", "38.3M 4162.0G", "38.5M 1803G", "38.31M 413G", "38.40M 62.95G"),
     "PredRNNv2": ("24.6M 708.0G", "23.6M 2815.0G", "23.8M 1223G", "23.59M 279G", "23.67M 42.63G"),
-    "DMVFN": (None, "3.5M 0.88G", "3.6M 1.2G", None, "3.54M 0.057G"),
-    "TAU": ("37.6M 182.0G", "15.0M 73.8G", "44.7M 80.0G", "12.22M 6.70G", "9.55M 2.49G"),
 }
 _FIGURES = ("SimVP's parameters", "SimVP's FLOPs", "SVQ's parameters", "SVQ's FLOPs")
 _COST_NOTES = (
@@ -167,16 +160,15 @@ def cost_table(dataname: Sequence[str] = (), configs: Path = CONFIGS, *, progres
 
 
 def _other_row(name: str, backbone: Backbone, printed: str, configs: Path) -> dict:
-    """Parameters and FLOPs of another method; those of the recurrent ones as OpenSTL counts them, in a training pass."""
+    """Parameters and FLOPs of a recurrent method as OpenSTL counts them, in a training pass."""
     config = load_config(configs / backbone.folder / f"{name}.py")
-    model_class = model_of_method(config["method"])
+    model_class = method_maps[config["method"]].model_class
     future = dataset_parameters[backbone.dataname]["aft_seq_length"]
     sizes = {"in_shape": backbone.in_shape, "pre_seq_length": backbone.in_shape[0], "aft_seq_length": future}
-    recurrent = issubclass(model_class, RecurrentModel)
-    with torch.device("meta" if recurrent else "cpu"):
+    with torch.device("meta"):
         model = model_class(**accepted(model_class, {**config, **sizes}))
-    x, y = (torch.ones(1, steps, *backbone.in_shape[1:]) for steps in (backbone.in_shape[0], future))
-    cost = dry_cost(model, (x, y)) if recurrent else model_cost(model, x)
+    x, y = (torch.empty(1, steps, *backbone.in_shape[1:]) for steps in (backbone.in_shape[0], future))
+    cost = dry_cost(model, (x, y))
     figures = zip(("parameters", "FLOPs"), (cost.params, cost.flops), printed.split())
     apart = [what for what, value, text in figures if not agrees(value, text)]
     return {
@@ -187,11 +179,6 @@ def _other_row(name: str, backbone: Backbone, printed: str, configs: Path) -> di
         "simvp_printed": printed.replace(" ", " / "),
         "agrees": f"all but {' and '.join(apart)}" if apart else "yes",
     }
-
-
-def model_of_method(name: str) -> type[nn.Module]:
-    """The network of a method, of this package where both hosts have one."""
-    return getattr(builtin_methods.get(name), "model_class", None) or get_method(name).model_cls
 
 
 def model_of(config: dict, in_shape: Sequence[int], kind: str) -> SimVP_SVQ_Model:
