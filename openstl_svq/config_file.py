@@ -34,8 +34,8 @@ def load_config(filename: str | Path, code: Code = "never") -> dict[str, Any]:
 
     Args:
         code: whether a file that is more than plain values may run: ``never``; ``plugins``: where it registers
-            something; ``any``. Plain are literals, ``dict(key=value)``, sums and products of numbers, and names that the
-            file has given before.
+            something; ``any``. Plain are literals, ``dict(key=value)``, sums and products of numbers, names that the file
+            has given before, and several names at once, as in ``a, b = 1, 2``.
 
     Raises:
         FileNotFoundError: the file, or one it inherits from, does not exist.
@@ -104,9 +104,10 @@ def _plain_values(tree: ast.Module, path: Path, run: bool) -> dict[str, Any] | N
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
             continue  # a text that documents the file
         try:
-            if not isinstance(statement, ast.Assign) or not all(isinstance(t, ast.Name) for t in statement.targets):
+            if not isinstance(statement, ast.Assign):
                 raise _NotPlain
             value = _plain(statement.value, values)
+            values.update(pair for target in statement.targets for pair in _assigned(target, value))
         except _NotPlain:
             if run:
                 return None
@@ -115,8 +116,18 @@ def _plain_values(tree: ast.Module, path: Path, run: bool) -> dict[str, Any] | N
                 f"config file {path}, line {statement.lineno}: {line!r} is no plain value but code, which is not run. "
                 "Write values alone, or, if you trust the file, give --allow_code."
             ) from None
-        values.update({target.id: value for target in statement.targets if isinstance(target, ast.Name)})
     return values
+
+
+def _assigned(target: ast.expr, value: Any) -> list[tuple[str, Any]]:
+    """Names and values of ``a = value``, or of ``a, b = values``."""
+    if isinstance(target, ast.Name):
+        return [(target.id, value)]
+    if not isinstance(target, (ast.Tuple, ast.List)) or not isinstance(value, (tuple, list)):
+        raise _NotPlain
+    if len(target.elts) != len(value):
+        raise ValueError(f"{ast.unparse(target)} are {len(target.elts)} names for {len(value)} values")
+    return [pair for entry, part in zip(target.elts, value) for pair in _assigned(entry, part)]
 
 
 def _plain(node: ast.expr, names: Mapping[str, Any]) -> Any:

@@ -252,3 +252,18 @@ def test_another_quantizer_leaves_the_files_options_of_svq_behind(tmp_path):
     assert (kept.quantizer_lr, kept.fold_clip, kept.quantizer_kwargs) == ("width", 0.1, {"init_scale": "1/N"})
     assert (left.quantizer_lr, left.fold_clip, left.quantizer_kwargs) == (1.0, None, {})
     assert typed.quantizer_lr == 0.5
+
+
+def test_several_names_at_once_are_plain_values(tmp_path):
+    """As in the documentation's configuration of own data."""
+    (tmp_path / "a.py").write_text("pre_seq_length, aft_seq_length = 12, 3\n(lr, [hid_S, hid_T]) = 0.1, (4, 8)\n")
+    assert load_config(tmp_path / "a.py") == {
+        "pre_seq_length": 12,
+        "aft_seq_length": 3,
+        "lr": 0.1,
+        "hid_S": 4,
+        "hid_T": 8,
+    }
+    (tmp_path / "b.py").write_text("a, b = 1, 2, 3\n")
+    with pytest.raises(ValueError, match="b.py.*2 names for 3 values"):
+        load_config(tmp_path / "b.py")
