@@ -37,7 +37,11 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["openstl_svq", "openstl_svq.*"]),
-    package_data={"openstl_svq": ["py.typed"], "openstl_svq.data": ["weather_sample/weather/*/*.nc"]},
+    package_data={
+        "openstl_svq": ["py.typed"],
+        "openstl_svq.data": ["weather_sample/weather/*/*.nc"],
+        "openstl_svq.reproduce": ["paper.csv"],
+    },
     python_requires=">=3.10",
     install_requires=[
         "torch>=2.4",

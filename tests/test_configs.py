@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1] / "configs"
 FILES = sorted(
     str(p)
     for p in (p.relative_to(ROOT) for p in ROOT.rglob("*.py"))
-    if not any(part.startswith("_") for part in p.parts)
+    if not any(part.startswith("_") or part == "paper" for part in p.parts)
 )
 T2M = "weather/t2m_5_625"
 

@@ -15,9 +15,10 @@ ORDER = [
     ("methods",),
     ("training",),
     ("predict", "sweep", "figures", "benchmarks"),
+    ("reproduce",),
 ]
 BELOW = {room: {r for rooms in ORDER[:k] for r in rooms} for k, rooms in enumerate(ORDER) for room in rooms}
-BELOW |= {room: BELOW[room] | {*ORDER[-1]} for room in ORDER[-1]}  # a sweep draws figures
+BELOW |= {room: BELOW[room] | {*ORDER[-2]} for room in ORDER[-2]}  # a sweep draws figures
 FILES = sorted(ROOT.rglob("*.py"))
 
 

@@ -9,7 +9,6 @@ goes to tools/train.py as it is.
 
 import argparse
 import shlex
-import signal
 import sys
 from pathlib import Path
 
@@ -84,13 +83,12 @@ def main():
         sweep.write_tables(folder, sweep.runs_table(runs, folder, axes, failed), summary)
         return summary
 
-    failed = run_all(sweep, runs, folder, write_tables)
+    failed = sweep.run_all(runs, folder, TRAIN, write_tables)
     print(f"\n{write_tables(failed).markdown()}\n\ntables: {folder}/summary.md, summary.csv, runs.csv")
     if curves := sweep.draw_curves(runs, folder, axes):
         print(f"curves: {curves}")
     if failed:
-        lines = "\n".join(f"  {name}: {line}\n    {folder}/logs/{name}.log" for name, line in failed.items())
-        sys.exit(f"\n{len(failed)} of {len(runs)} runs failed; the same command tries them again:\n{lines}")
+        sys.exit(sweep.failures(failed, len(runs), folder))
 
 
 def show_plan(sweep, runs, folder):
@@ -98,22 +96,6 @@ def show_plan(sweep, runs, folder):
     for run, state in zip(runs, states):
         print(f"{state:11}  {shlex.join(['python', 'tools/train.py', *run.words])}")
     print(f"{len(runs)} runs, {states.count('finished')} finished, in {folder}")
-
-
-def run_all(sweep, runs, folder, after_each):
-    from tqdm import tqdm
-
-    def report(line):
-        tqdm.write(line, file=sys.stdout)
-        after_each()
-
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated; the same command goes on from here"))
-    with tqdm(total=len(runs), unit="run", disable=None, dynamic_ncols=True) as bar:
-        try:
-            return sweep.sweep(runs, folder, TRAIN, report, bar)
-        except KeyboardInterrupt:
-            bar.close()
-            sys.exit("interrupted; the same command goes on from here")
 
 
 if __name__ == "__main__":

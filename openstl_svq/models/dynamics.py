@@ -36,7 +36,8 @@ def watch(model: SimVP_SVQ_Model) -> Iterator[dict[str, Tensor]]:
         if len(shares) < len(blocks):
             shares.append((output - inputs[0]).float().norm() / output.float().norm())
 
-    blocks = [m.block for m in model.hid.modules() if isinstance(getattr(m, "block", None), nn.Module)] or [model.hid]
+    inner = [getattr(m, "block", None) for m in model.hid.modules()]
+    blocks: list[nn.Module] = [block for block in inner if isinstance(block, nn.Module)] or [model.hid]
     handles = [block.register_forward_hook(block_ran) for block in blocks]
     if model.quantizer is None:
         handles.append(model.hid.register_forward_pre_hook(translator_takes))

@@ -77,7 +77,7 @@ class SimVP_SVQ_Model(SimVP_Model):
         if self.quant_position != "none":
             self.quantizer = build_quantizer(quantizer, hid_S, **(quantizer_kwargs or {}))
 
-    def forward(self, x_raw: Tensor, return_quantizer_output: bool = False, **quantizer_options):
+    def forward(self, x_raw: Tensor, return_quantizer_output: bool = False, **quantizer_options: Any) -> Any:  # type: ignore[override]
         """``(B, T, C, H, W)`` -> prediction of the same shape.
 
         With ``return_quantizer_output=True``: ``(prediction, QuantizerOutput)``, the latter ``None`` without a

@@ -10,7 +10,7 @@ A sweep owns the folder ``res_dir/ex_name``; every run of it is a run folder the
 """
 
 from .plan import Run, build_models, identity, parse_axis, plan
-from .run import execute, failure, last_line, locked, scores, state, sweep
+from .run import execute, failure, failures, last_line, locked, run_all, scores, state, sweep
 from .summary import check_table, draw_curves, runs_table, summary_table, write_tables
 
 __all__ = [
@@ -20,11 +20,13 @@ __all__ = [
     "draw_curves",
     "execute",
     "failure",
+    "failures",
     "identity",
     "last_line",
     "locked",
     "parse_axis",
     "plan",
+    "run_all",
     "runs_table",
     "scores",
     "state",

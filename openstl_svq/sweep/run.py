@@ -180,3 +180,30 @@ def sweep(runs: Sequence[Run], folder: Path, train: Path, report: Callable[[str]
             report(f"[{number:{width}}/{len(runs)}] {run.name}  {minutes}:{seconds:02}  {result}")
             display.update()
     return failed
+
+
+def run_all(runs: Sequence[Run], folder: Path, train: Path, after_each: Callable[[], object]) -> dict[str, str]:
+    """:func:`sweep` for a command line: a progress bar, a line for each run that ends, and a clean end on SIGTERM.
+
+    Args:
+        after_each: called after every run, for tables of what there is so far.
+    """
+    from tqdm import tqdm
+
+    def report(line: str) -> None:
+        tqdm.write(line, file=sys.stdout)
+        after_each()
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated; the same command goes on from here"))
+    with tqdm(total=len(runs), unit="run", disable=None, dynamic_ncols=True) as bar:
+        try:
+            return sweep(runs, folder, train, report, bar)
+        except KeyboardInterrupt:
+            bar.close()
+            sys.exit("interrupted; the same command goes on from here")
+
+
+def failures(failed: dict[str, str], count: int, folder: Path) -> str:
+    """What a command says of the runs that failed, of ``count``."""
+    lines = "\n".join(f"  {name}: {line}\n    {folder}/logs/{name}.log" for name, line in failed.items())
+    return f"\n{len(failed)} of {count} runs failed; the same command tries them again:\n{lines}"

@@ -1,0 +1,14 @@
+# Table 13: quantizers with 1,024 codes each. FLOPs, speed and time of an epoch are those of this machine.
+title = "Quantizers of one size"
+metrics = ["mse", "perplexity", "perplexity_2", "perplexity_3", "flops_g", "fps", "minutes_per_epoch"]
+groups = {"WeatherBench-S temperature": {"dataset": "weather_t2m_5_625", "configs": "weather/t2m_5_625"}}
+rows = {
+    "VQ": "quantizers_1024/SimVP_VQ_gSTA",
+    "Residual VQ": "quantizers_1024/SimVP_ResidualVQ_gSTA",
+    "Residual VQ (Stochastic)": "quantizers_1024/SimVP_ResidualVQStochastic_gSTA",
+    "Grouped Residual VQ": "quantizers_1024/SimVP_GroupedResidualVQ_gSTA",
+    "Multi-headed VQ": "quantizers_1024/SimVP_MultiHeadedVQ_gSTA",
+    "SVQ (freeze)": "quantizers_1024/SimVP_SVQ_gSTA_frozen",
+    "SVQ (Learnable)": "quantizers_1024/SimVP_SVQ_gSTA",
+}
+baseline = {"row": "VQ"}

@@ -1,0 +1,141 @@
+"""Results beside the paper's: improvement over the baseline, its interval over seeds, and whether the signs agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..benchmarks.tables import Table
+from ..files import replacing
+from ..statistics import mean_interval
+from .plan import Plan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = (
+    "group",
+    "row",
+    "variant",
+    "metric",
+    "mean",
+    "std",
+    "seeds",
+    "paper",
+    "improvement",
+    "low",
+    "high",
+    "pairs",
+    "paper_improvement",
+    "sign_agrees",
+)
+
+
+def compare(plan: Plan, results: pd.DataFrame, paper: pd.DataFrame, higher_is_better: Iterable[str]) -> pd.DataFrame:
+    """The table of ``plan``: a row for each cell and metric, with :data:`COLUMNS`.
+
+    An improvement is the change against the baseline in per cent of the baseline, positive where it is for the better;
+    with several seeds the mean over the seeds that both have, with Student's 95 % interval (``low``, ``high``).
+    What was not run is missing, never taken from elsewhere.
+
+    Args:
+        results: ``group, row, variant, metric, seed, value`` of finished runs.
+        paper: as :func:`.published` gives it.
+        higher_is_better: names of the metrics of which more is better.
+    """
+    import pandas as pd
+
+    better = set(higher_is_better)
+    found = {
+        place: values.set_index("seed")["value"]
+        for place, values in results.groupby(["group", "row", "variant", "metric"], sort=False)
+    }
+    printed = paper.set_index(["group", "row", "variant", "metric"])["value"].to_dict()
+    rows = []
+    for cell in plan.cells:
+        partner = plan.partner(cell)
+        for metric in plan.metrics:
+            sign = 1 if metric in better else -1
+            place = (*cell.place, metric)
+            values = found.get(place, pd.Series(dtype=float))
+            row = dict(zip(COLUMNS, place)) | {"seeds": len(values), "paper": printed.get(place)}
+            if len(values):
+                row |= {"mean": values.mean(), "std": values.std() if len(values) > 1 else None}
+            if partner is not None:
+                other = (*partner.place, metric)
+                base = found.get(other, pd.Series(dtype=float))
+                gains = (sign * 100 * (values - base) / base.abs()).dropna()
+                if len(gains):
+                    mean, half = mean_interval(gains.tolist())
+                    row |= {"improvement": mean, "low": mean - half, "high": mean + half, "pairs": len(gains)}
+                if place in printed and printed.get(other):
+                    row["paper_improvement"] = sign * 100 * (printed[place] - printed[other]) / abs(printed[other])
+                if {"improvement", "paper_improvement"} <= row.keys():
+                    row["sign_agrees"] = (row["improvement"] > 0) == (row["paper_improvement"] > 0)
+            rows.append(row)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def write(plan: Plan, comparison: pd.DataFrame, folder: Path, scale: str) -> str:
+    """Writes ``table.md``, ``table.csv`` (all digits) and ``table.tex`` to ``folder``; returns the Markdown."""
+    shown = comparison.assign(
+        here=[_mean(row) for row in comparison.itertuples()],
+        change=[_improvement(row) for row in comparison.itertuples()],
+        sign=["" if _empty(value) else "yes" if value else "no" for value in comparison["sign_agrees"]],
+    )
+    columns = {
+        "group": "data",
+        "row": "row",
+        "variant": "",
+        "metric": "metric",
+        "here": "here",
+        "seeds": "seeds",
+        "paper": ("paper", ".5g"),
+        "change": "improvement here, %",
+        "paper_improvement": ("in the paper, %", "+.1f"),
+        "sign": "same sign",
+    }
+    if not shown["variant"].any():
+        del columns["variant"]
+    against = ", ".join(f"{key} {value}" for key, value in plan.baseline.items())
+    notes = [
+        f"Scale: {scale}"
+        + (": small models on sample data; these numbers test the machinery alone." if scale != "paper" else "."),
+        "Here: mean over seeds ± standard deviation; a dash is what was not run.",
+        f"Improvement: against {against}, paired by seed, positive for the better; in brackets Student's 95 % interval.",
+        'Paper: "A Differentiable Sparse Vector Quantization (SVQ) for Spatio-Temporal Forecasting".',
+    ]
+    table = Table(columns, shown.to_dict("records"), f"Table {plan.name}: {plan.title}", notes)
+    heads = [c if isinstance(c, str) else c[0] for c in columns.values()]
+    latex = (
+        shown[list(columns)]
+        .set_axis(heads, axis=1)
+        .to_latex(index=False, escape=True, na_rep="--", float_format="%.4g", caption=f"{plan.title} ({scale} scale)")
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (
+        ("table.md", table.markdown() + "\n"),
+        ("table.csv", comparison.to_csv(index=False)),
+        ("table.tex", latex),
+    ):
+        with replacing(folder / name) as partial:
+            partial.write_text(text, encoding="utf-8")
+    return table.markdown()
+
+
+def _mean(row) -> str | None:
+    if _empty(row.mean):
+        return None
+    return f"{row.mean:.4g}" + ("" if _empty(row.std) else f" ± {row.std:.2g}")
+
+
+def _improvement(row) -> str | None:
+    if _empty(row.improvement):
+        return None
+    return f"{row.improvement:+.1f}" + ("" if _empty(row.low) else f" ({row.low:+.1f} to {row.high:+.1f})")
+
+
+def _empty(value) -> bool:
+    """Whether a cell is empty: None or NaN."""
+    return value is None or value != value
