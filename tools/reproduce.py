@@ -39,6 +39,7 @@ def main():
     args, words = parser.parse_known_args()
 
     from openstl_svq import sweep
+    from openstl_svq.files import inside
     from openstl_svq.metrics import find_metric
     from openstl_svq.naming import choose
     from openstl_svq.reproduce import compare, list_plans, load_plan, published, runs, write
@@ -51,7 +52,9 @@ def main():
     plan = load_plan(args.table)
     choose("scale", args.scale, runs.SCALES)
     suffix = "" if args.scale == "paper" else f"_{args.scale}"
-    folder = Path(args.res_dir, args.ex_name or f"table_{plan.name}{suffix}")
+    name = args.ex_name or f"table_{plan.name}{suffix}"
+    inside(args.res_dir, name, "--ex_name")
+    folder = Path(args.res_dir, name)
     data_root = Path(args.data_root or (folder / "data" if args.scale == "sample" else "data"))
     words += ["--data_root", str(data_root)]
     planned = runs.plan_runs(plan, args.seed, folder, scale=args.scale, words=words, options=args.cfg_options)
