@@ -139,7 +139,8 @@ def _plain(node: ast.expr, names: Mapping[str, Any]) -> Any:
         kind = {ast.List: list, ast.Tuple: tuple, ast.Set: set}[type(node)]
         return kind(_plain(entry, names) for entry in node.elts)
     if isinstance(node, ast.Dict) and None not in node.keys:
-        return {_plain(key, names): _plain(value, names) for key, value in zip(node.keys, node.values)}
+        pairs = zip(node.keys, node.values)
+        return {_plain(key, names): _plain(value, names) for key, value in pairs if key is not None}
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict" and not node.args:
         return {word.arg or _refuse(): _plain(word.value, names) for word in node.keywords}
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
