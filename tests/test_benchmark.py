@@ -16,8 +16,8 @@ import torch
 from openstl_svq.benchmarks import BENCHMARKS, codebook, list_benchmarks, register_benchmark
 from openstl_svq.benchmarks.step import TrainingStep
 from openstl_svq.benchmarks.tables import Table
-from openstl_svq.benchmarks.timing import out_of_memory, paired_ratio, peak_memory, time_in_turn
 from openstl_svq.statistics import mean_interval, median_interval
+from openstl_svq.timing import out_of_memory, paired_ratio, peak_memory, time_in_turn
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = {"in_shape": (2, 1, 16, 16), "hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2}

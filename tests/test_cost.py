@@ -9,10 +9,10 @@ from measure_recurrent import FRAMES, build
 from torch import nn
 
 from openstl_svq.benchmarks.backbones import _DATASETS, BACKBONES, OTHERS, _other_row, agrees
-from openstl_svq.benchmarks.cost import dry_cost, model_cost
 from openstl_svq.host import SimVP_Model
 from openstl_svq.host.builtin.methods import method_maps
 from openstl_svq.models import SimVP_SVQ_Model
+from openstl_svq.models.cost import dry_cost, model_cost
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 MEASURED = json.loads((Path(__file__).parent / "parity" / "param_flops.json").read_text())

@@ -7,9 +7,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from openstl_svq.figures import curves
 from openstl_svq.figures.curves import plot_comparison, plot_curves, plot_training, training_curves
 from openstl_svq.figures.dynamics import plot_dynamics
+from openstl_svq.figures.style import save
 
 HEADER = "epoch,step,train_loss_epoch,val_loss,quantizer/perplexity"
 
@@ -19,13 +19,6 @@ def log(run: Path, *rows: str, version=0, header=HEADER):
     folder.mkdir(parents=True)
     (folder / "metrics.csv").write_text("\n".join([header, *rows, ""]))
     return run
-
-
-@pytest.fixture
-def figures(monkeypatch):
-    drawn = []
-    monkeypatch.setattr(curves, "save", lambda figure, path: drawn.append(figure))
-    return drawn
 
 
 def test_logs_of_a_resumed_run_are_one_curve(tmp_path):
@@ -39,48 +32,49 @@ def test_logs_of_a_resumed_run_are_one_curve(tmp_path):
     }
 
 
-def test_only_what_was_logged(tmp_path, figures):
+def test_only_what_was_logged(tmp_path):
     log(tmp_path / "a", "0,1,0.5,0.6", header="epoch,step,train_loss_epoch,val_loss")
     assert training_curves(tmp_path / "a").keys() == {"training loss", "validation loss"}
     (tmp_path / "b" / "csv" / "version_0").mkdir(parents=True)
     (tmp_path / "b" / "csv" / "version_0" / "metrics.csv").touch()
     assert training_curves(tmp_path / "b") == training_curves(tmp_path / "c") == {}
-    assert plot_training("unused.png", tmp_path / "b") is None and plot_comparison("unused.png", {}) is None
-    plot_training("unused.png", tmp_path / "a")
-    (axis,) = figures[0].axes
+    with pytest.raises(ValueError, match="no log of its training"):
+        plot_training(tmp_path / "b")
+    with pytest.raises(ValueError, match="no curve to draw"):
+        plot_comparison({"none": [tmp_path / "b"]})
+    (axis,) = plot_training(tmp_path / "a").axes
     assert axis.get_ylabel() == "loss" and len(axis.lines) == 2
 
 
-def test_a_line_for_each_run_and_a_colour_for_each_group(tmp_path, figures):
+def test_a_line_for_each_run_and_a_colour_for_each_group(tmp_path):
     folders = [log(tmp_path / str(k), f"0,1,,{k + 1},", f"1,2,,{k + 0.5},{7 * k}") for k in range(3)]
-    plot_comparison("unused.png", {"vq": folders[:2], "svq": folders[2:]})
-    loss, perplexity = figures[0].axes
+    figure = plot_comparison({"vq": folders[:2], "svq": folders[2:]})
+    loss, perplexity = figure.axes
     assert (loss.get_ylabel(), perplexity.get_ylabel()) == ("validation loss", "perplexity")
     assert [line.get_ydata().tolist() for line in loss.lines] == [[1, 0.5], [2, 1.5], [3, 2.5]]
     first, second, third = (line.get_color() for line in loss.lines)
     assert first == second != third == perplexity.lines[-1].get_color()
-    assert [text.get_text() for text in figures[0].legends[0].get_texts()] == ["vq", "svq"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["vq", "svq"]
 
 
-def test_many_names_stay_apart(figures):
-    plot_curves("unused.png", {"loss": {str(i): [([1], [i + 1])] for i in range(25)}})
-    looks = {(line.get_color(), line.get_linestyle()) for line in figures[0].axes[0].lines}
+def test_many_names_stay_apart():
+    figure = plot_curves({"loss": {str(i): [([1], [i + 1])] for i in range(25)}})
+    looks = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines}
     assert len(looks) == 25
 
 
 @pytest.mark.parametrize(
     "values, scale", [([1.0, 0.5, 0.05], "log"), ([1.0, 0.5, 0.2], "linear"), ([1.0, -0.5, 0.01], "linear")]
 )
-def test_scale(figures, values, scale):
-    plot_curves("unused.png", {"loss": {"training": [([10, 20, 30], values)], "other": [([1, 2], [1.0, np.nan])]}})
-    (axis,) = figures[0].axes
+def test_scale(values, scale):
+    (axis,) = plot_curves({"loss": {"training": [([10, 20, 30], values)], "other": [([1, 2], [1.0, np.nan])]}}).axes
     assert axis.get_yscale() == scale and axis.lines[0].get_xydata().tolist() == [
         [10 * (i + 1), y] for i, y in enumerate(values)
     ]
 
 
 def test_an_interrupted_write_leaves_the_old_picture(tmp_path, monkeypatch):
-    path = plot_curves(tmp_path / "c.png", {"loss": {"a": [([1, 2], [1.0, 2.0])]}})
+    path = save(plot_curves({"loss": {"a": [([1, 2], [1.0, 2.0])]}}), tmp_path / "c.png")
     before = path.read_bytes()
     with Image.open(path) as picture:
         assert picture.format == "PNG" and min(picture.size) > 300
@@ -91,7 +85,7 @@ def test_an_interrupted_write_leaves_the_old_picture(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Figure, "savefig", full_disk)
     with pytest.raises(OSError, match="No space"):
-        plot_curves(path, {"loss": {"a": [([1, 2], [1.0, 3.0])]}})
+        save(plot_curves({"loss": {"a": [([1, 2], [1.0, 3.0])]}}), path)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
@@ -106,10 +100,10 @@ def test_an_interrupted_write_leaves_the_old_picture(tmp_path, monkeypatch):
 )
 def test_bad_curves(panels, message):
     with pytest.raises(ValueError, match=message):
-        plot_curves("unused.png", panels)
+        plot_curves(panels)
 
 
-def test_what_the_latent_did(tmp_path, figures):
+def test_what_the_latent_did(tmp_path):
     header = "epoch,step,val_loss,latent/std_before,latent/std_after,quantizer/fold_change,translator/block_share"
     for name, factor in (("a", 1), ("b", 10)):
         log(
@@ -119,8 +113,8 @@ def test_what_the_latent_did(tmp_path, figures):
             "0,9,0.6,,,,",
             header=header,
         )
-    plot_training("unused.png", tmp_path / "a")
-    found = {axis.get_ylabel(): [line.get_ydata().tolist() for line in axis.lines] for axis in figures[0].axes}
+    axes = plot_training(tmp_path / "a").axes
+    found = {axis.get_ylabel(): [line.get_ydata().tolist() for line in axis.lines] for axis in axes}
     assert found["deviation of the latent"] == [[1], [3]]
     assert found["change of the fold in a step"] == [[0.3]] and found["share of the translator's blocks"] == [[0.2]]
 

@@ -50,11 +50,7 @@ def test_every_room_has_its_place():
     assert {room_of(path) for path in FILES} - {None} == set(BELOW)
 
 
-# The experiment measures its cost and draws its curves itself.
-UPWARD = pytest.mark.xfail(reason="training/experiment.py imports benchmarks and figures")
-
-
-@pytest.mark.parametrize("room", [pytest.param(room, marks=UPWARD if room == "training" else ()) for room in BELOW])
+@pytest.mark.parametrize("room", BELOW)
 def test_no_arrow_runs_upward(room):
     up = {
         f"{path.relative_to(ROOT)} imports {'.'.join(module)}"

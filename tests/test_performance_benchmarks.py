@@ -8,8 +8,8 @@ from openstl_svq.benchmarks.acceleration import speed_table
 from openstl_svq.benchmarks.memory import memory_table, step_memory
 from openstl_svq.benchmarks.roofline import roofline_table
 from openstl_svq.benchmarks.step import TrainingStep
-from openstl_svq.benchmarks.timing import peak_memory
 from openstl_svq.models import SimVP_SVQ_Model
+from openstl_svq.timing import peak_memory
 
 SMALL = {"in_shape": (4, 1, 32, 32), "hid_S": 16, "hid_T": 64, "N_S": 2, "N_T": 3}
 SVQ = {"codebook_size": 200, "hidden_dim": 16}

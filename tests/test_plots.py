@@ -5,8 +5,10 @@ import pytest
 from PIL import Image
 
 from openstl_svq.data import synthetic
-from openstl_svq.figures import forecast as plots
+from openstl_svq.figures.forecast import forecast as forecast_of_run
 from openstl_svq.figures.forecast import plot_forecast
+from openstl_svq.figures.style import save
+from openstl_svq.figures.trained_run import TrainedRun
 
 
 def forecast(steps_in=4, steps_out=4, channels=1, height=8, width=10):
@@ -16,14 +18,11 @@ def forecast(steps_in=4, steps_out=4, channels=1, height=8, width=10):
 
 
 @pytest.fixture
-def drawn(monkeypatch):
-    """Draws a forecast without writing it; gives the rows of panels, lists of (title, array, norm), and the figure."""
+def drawn():
+    """Draws a forecast; gives the rows of panels, lists of (title, array, norm), and the figure."""
 
     def draw(*arrays, **options):
-        figures = []
-        monkeypatch.setattr(plots, "save", lambda figure, path: figures.append(figure))
-        plot_forecast("unused.png", *arrays, **options)
-        (figure,) = figures
+        figure = plot_forecast(*arrays, **options)
         rows = {}
         for axis in figure.axes:
             spec = axis.get_subplotspec()
@@ -170,7 +169,7 @@ def test_file_is_a_png_of_a_readable_size(tmp_path):
         ("b.png", forecast(2, 2, 3, 16, 16), {}),
         ("c.png", forecast(4, 4, 5, 16, 16), {}),
     ):
-        path = plot_forecast(tmp_path / "new" / name, *arrays, title="t", **options)
+        path = save(plot_forecast(*arrays, title="t", **options), tmp_path / "new" / name)
         with Image.open(path) as picture:
             picture.load()
             assert picture.format == "PNG" and min(picture.size) > 300 and max(picture.size) <= 3200
@@ -203,10 +202,9 @@ A, B, C = forecast()
     ],
 )
 @pytest.mark.filterwarnings("ignore:Mean of empty slice")
-def test_bad_forecasts(tmp_path, arrays, options, message):
+def test_bad_forecasts(arrays, options, message):
     with pytest.raises(ValueError, match=message):
-        plot_forecast(tmp_path / "x.png", *arrays, **options)
-    assert not list(tmp_path.iterdir())
+        plot_forecast(*arrays, **options)
 
 
 # ---- of a run ----
@@ -214,16 +212,16 @@ def test_bad_forecasts(tmp_path, arrays, options, message):
 
 @pytest.fixture
 def of_run(tmp_path, monkeypatch):
-    """Draws the forecast of a run of an untrained model as training does; gives what is handed to plot_forecast."""
+    """Draws the forecast of a run of an untrained model as the end of a run does; gives what plot_forecast is given."""
 
     def draw(name, make, dataset=None, **options):
         from openstl_svq import config
-        from openstl_svq.training import experiment, pictures
+        from openstl_svq.training import experiment
 
         make(tmp_path)
         drawn = {}
         monkeypatch.setattr(
-            "openstl_svq.figures.forecast.plot_forecast", lambda path, *a, **rest: drawn.update(rest, arrays=a)
+            "openstl_svq.figures.forecast.plot_forecast", lambda *a, **rest: drawn.update(rest, arrays=a)
         )
         options = {"hid_S": 4, "hid_T": 4, "N_S": 2, "N_T": 2, "quantizer_kwargs.codebook_size": 8, **options}
         run = experiment.Experiment(
@@ -250,7 +248,7 @@ def of_run(tmp_path, monkeypatch):
         )
         if dataset:
             dataset(run.data.test_loader.dataset)
-        pictures.draw_forecast(run)
+        forecast_of_run([TrainedRun(run)])
         return drawn
 
     return draw

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from openstl_svq import config as configuration
 from openstl_svq import sweep
@@ -488,7 +489,7 @@ def test_command_line_dry_run(tmp_path):
 
 def test_curves_are_named_by_what_differs(place, monkeypatch):
     drawn = {}
-    monkeypatch.setattr("openstl_svq.figures.curves.plot_comparison", lambda path, groups: drawn.update(groups))
+    monkeypatch.setattr("openstl_svq.figures.curves.plot_comparison", lambda groups: drawn.update(groups) or Figure())
     runs, _ = place.plan(model_type=["gSTA"], quantizer=["none", "svq"], seed=[0, 1])
     sweep.draw_curves(runs, place.folder, ["model_type", "quantizer", "seed"])
     assert {name: len(folders) for name, folders in drawn.items()} == {"none": 2, "svq": 2}

@@ -426,7 +426,7 @@ def test_starting_a_run_imports_no_more_than_it_needs():
     heavy = {"pandas", "numba", "skimage", "tensorboard", "lpips", "xarray", "netCDF4", "imageio", "fvcore"}
     code = (
         "import sys, pytorch_lightning; before = set(sys.modules); import openstl_svq.training.experiment, "
-        "openstl_svq.config; print(*{m.partition('.')[0] for m in set(sys.modules) - before})"
+        "openstl_svq.config, openstl_svq.figures; print(*{m.partition('.')[0] for m in set(sys.modules) - before})"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

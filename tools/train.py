@@ -7,12 +7,13 @@ from openstl_svq import cli
 
 
 def main():
-    from openstl_svq import config
+    from openstl_svq import config, figures
     from openstl_svq.training import checkpoint, experiment, run_folder
 
     args = config.resolve()
     if args.test:
-        experiment.test_run(args.ckpt_path or f"{args.res_dir}/{args.ex_name}", cli.words())
+        place = args.ckpt_path or f"{args.res_dir}/{args.ex_name}"
+        figures.draw_run(experiment.test_run(place, cli.words()))
         return
     if args.resume and args.config_file is None:  # the run knows its own configuration
         state = checkpoint.load(run_folder.find_checkpoint(args))
@@ -20,6 +21,7 @@ def main():
     run = experiment.Experiment(args)
     run.train()
     run.test()
+    figures.draw_run(run)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ from torch import nn
 from ..acceleration import accelerate, fold_codebooks, fuse_optimizer
 from ..models import SimVP_SVQ_Model
 from ..naming import choose
+from ..timing import paired_ratio, time_in_turn
 from . import Progress, register_benchmark
 from .step import WEATHER_S, Backbone, TrainingStep, size_of
 from .tables import Table, milliseconds
-from .timing import paired_ratio, time_in_turn
 
 TRANSLATORS = [
     "gSTA",

@@ -10,9 +10,9 @@ from ..config_file import load_config
 from ..host import dataset_parameters
 from ..host.builtin.methods import method_maps
 from ..models import SimVP_SVQ_Model
+from ..models.cost import dry_cost, model_cost
 from ..naming import accepted, choose
 from . import Progress, register_benchmark
-from .cost import dry_cost, model_cost
 from .tables import Table, giga, mega, times
 
 CONFIGS = Path(__file__).parents[2] / "configs"

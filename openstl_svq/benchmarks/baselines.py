@@ -12,10 +12,10 @@ from ..config_file import load_config
 from ..host import describe, method_maps
 from ..host.builtin.methods import method_maps as builtin_methods
 from ..naming import choose
+from ..timing import paired_ratio, time_in_turn
 from . import Progress, register_benchmark
 from .backbones import CONFIGS, OTHERS
 from .tables import Table, milliseconds
-from .timing import paired_ratio, time_in_turn
 
 _FRAMES = {"in_shape": [12, 1, 32, 64], "pre_seq_length": 12, "aft_seq_length": 12, "total_length": 24}
 _REST = {"dataname": "weather_t2m_5_625", "data_name": "t2m", "metrics": ["mse"], "dist": False}

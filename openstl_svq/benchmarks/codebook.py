@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from ..memory import available_memory
+from ..models.cost import model_cost
 from ..quantizers import build_quantizer
+from ..timing import out_of_memory, peak_memory, time_in_turn
 from . import Progress, register_benchmark
-from .cost import model_cost
 from .quantizer import forward_backward
 from .tables import Table, giga, mebibytes, milliseconds
-from .timing import out_of_memory, peak_memory, time_in_turn
 
 CODEBOOK_FORMS = {
     "svq_raw": ("svq_raw", {}),

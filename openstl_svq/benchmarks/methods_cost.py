@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from ..config_file import load_config
 from ..methods import get_method
+from ..models.cost import model_cost
 from ..naming import accepted, choose
 from . import Progress, register_benchmark
 from .backbones import agrees
-from .cost import model_cost
 from .tables import Table, giga, mega
 
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from ..quantizers import build_quantizer
+from ..timing import paired_ratio, peak_memory, time_in_turn
 from . import Progress, register_benchmark
 from .tables import Table, mebibytes, milliseconds, times
-from .timing import paired_ratio, peak_memory, time_in_turn
 
 
 @register_benchmark("quantizer", "SVQ's folded form against the reference form")

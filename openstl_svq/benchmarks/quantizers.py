@@ -5,11 +5,11 @@ import statistics
 import torch
 
 from ..models import SimVP_SVQ_Model
+from ..models.cost import model_cost
+from ..timing import paired_ratio, peak_memory, time_in_turn
 from . import Progress, register_benchmark
-from .cost import model_cost
 from .step import DROP_PATH, WEATHER_S, Backbone, TrainingStep, size_of
 from .tables import Table, giga, mebibytes, mega, milliseconds, times
-from .timing import paired_ratio, peak_memory, time_in_turn
 
 # Label, quantizer, settings, FLOPs in Table 13. SVQ's are those of the reference form.
 _SAME_SIZE = (

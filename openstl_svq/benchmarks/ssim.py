@@ -5,9 +5,9 @@ import statistics
 import torch
 
 from ..metrics import ssim
+from ..timing import paired_ratio, time_in_turn
 from . import Progress, register_benchmark
 from .tables import Table, microseconds
-from .timing import paired_ratio, time_in_turn
 
 _FRAMES = (
     ("WeatherBench-S", (1, 32, 64)),

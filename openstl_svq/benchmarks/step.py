@@ -9,9 +9,9 @@ from torch import nn
 
 from ..methods.quantized import USAGE_INTERVAL, USAGE_TOKENS
 from ..models import SimVP_SVQ_Model
+from ..timing import paired_ratio, time_in_turn
 from . import Progress, register_benchmark
 from .tables import Table, milliseconds
-from .timing import paired_ratio, time_in_turn
 
 Backbone = Mapping[str, Any]  # arguments of SimVP; each is a flag of the command line
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from .style import SMALL, TEXT, save
+from .registry import register_figure
+from .style import SMALL, TEXT
+from .trained_run import TrainedRun
 
 Curve = tuple[Sequence[float], Sequence[float]]  # x, y
 
@@ -57,41 +59,43 @@ def training_curves(run: str | os.PathLike, by: str = "epoch") -> dict[str, Curv
     return curves
 
 
-def plot_training(path: str | os.PathLike, run: str | os.PathLike, title: str | None = None) -> Path | None:
-    """Losses, perplexity, latent, fold and blocks of one run by epoch; nothing where nothing was logged."""
+def plot_training(run: str | os.PathLike, title: str | None = None) -> Figure:
+    """Losses, perplexity, latent, fold and blocks of one run by epoch.
+
+    Raises:
+        ValueError: the run logged none of it.
+    """
     curves = training_curves(run)
     panels = {
         label: {name: [curves[key]] for name, key in panel.items() if key in curves} for label, panel in _PANELS.items()
     }
     panels = {label: panel for label, panel in panels.items() if panel}
-    return plot_curves(path, panels, title=title) if panels else None
+    if not panels:
+        raise ValueError(f"{run} has no log of its training (csv/version_*/metrics.csv).")
+    return plot_curves(panels, title=title)
 
 
-def plot_comparison(
-    path: str | os.PathLike, runs: Mapping[str, Iterable[str | os.PathLike]], title: str | None = None
-) -> Path | None:
-    """Validation loss and perplexity by epoch, one colour for each group of ``runs`` and one line for each run of it."""
+@register_figure("training", "losses, perplexity, latent, fold and translator blocks while training, by epoch")
+def training(runs: Sequence[TrainedRun]) -> Figure:
+    (run,) = runs
+    return plot_training(run.folder, run.title)
+
+
+def plot_comparison(runs: Mapping[str, Iterable[str | os.PathLike]], title: str | None = None) -> Figure:
+    """Validation loss and perplexity by epoch, one colour for each group of ``runs`` and one line for each run of it.
+
+    Raises:
+        ValueError: no run logged any of it.
+    """
     panels: dict[str, dict[str, list[Curve]]] = {"validation loss": {}, "perplexity": {}}
     for group, folders in runs.items():
         for curves in map(training_curves, folders):
             for label in panels.keys() & curves.keys():
                 panels[label].setdefault(group, []).append(curves[label])
-    panels = {label: panel for label, panel in panels.items() if panel}
-    return plot_curves(path, panels, title=title) if panels else None
+    return plot_curves({label: panel for label, panel in panels.items() if panel}, title=title)
 
 
 def plot_curves(
-    path: str | os.PathLike,
-    panels: Mapping[str, Mapping[str, Sequence[Curve]]],
-    *,
-    xlabel: str = "epoch",
-    title: str | None = None,
-) -> Path:
-    """:func:`curves_figure` as the PNG ``path``, complete or not written at all."""
-    return save(curves_figure(panels, xlabel=xlabel, title=title), path)
-
-
-def curves_figure(
     panels: Mapping[str, Mapping[str, Sequence[Curve]]], *, xlabel: str = "epoch", title: str | None = None
 ) -> Figure:
     """Panels side by side, with the same colours for the same names; one legend for all.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from .curves import DYNAMICS, Curve, curves_figure, training_curves
+from .curves import DYNAMICS, Curve, plot_curves, training_curves
 from .registry import register_figure
 from .trained_run import TrainedRun
 
@@ -29,7 +29,7 @@ def plot_dynamics(runs: Mapping[str, str | Path]) -> Figure:
                     panels.setdefault(title, {})[label] = [curves[key]]
     if not panels:
         raise ValueError(f"{', '.join(runs)} logged nothing of latent and fold: train with --usage_interval above 0.")
-    return curves_figure(panels, xlabel="step")
+    return plot_curves(panels, xlabel="step")
 
 
 @register_figure(

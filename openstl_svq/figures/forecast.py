@@ -1,16 +1,16 @@
-"""Pictures of forecasts, as PNG files. No window, no global state of matplotlib's."""
+"""One forecast: input, truth, prediction and error."""
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from .style import SMALL, TEXT, painter, save
+from .registry import register_figure
+from .style import SMALL, TEXT, painter
+from .trained_run import TrainedRun
 
 _PANEL = 1.9  # inches, the longer side of a frame
 _TALLEST = 20  # inches of all rows
@@ -20,7 +20,6 @@ _ROWS = ("input", "truth", "prediction", "error\n(pred. \N{MINUS SIGN} truth)")
 
 
 def plot_forecast(
-    path: str | os.PathLike,
     inputs: np.ndarray,
     truth: np.ndarray,
     prediction: np.ndarray,
@@ -34,7 +33,7 @@ def plot_forecast(
     input_labels: Sequence[str] | None = None,
     lead_labels: Sequence[str] | None = None,
     columns: int = 6,
-) -> Path:
+) -> Figure:
     """One forecast: rows of input, truth, prediction, and error (prediction - truth), frames from left to right.
 
     The first three rows share their colours, over the range of input and truth; the error's are symmetric about zero.
@@ -42,7 +41,6 @@ def plot_forecast(
     units and coordinates and in [0, 1] are a picture's red, green and blue (then the error is the mean over them).
 
     Args:
-        path: the PNG, complete or not written at all.
         inputs: ``(T_in, C, H, W)``.
         truth, prediction: ``(T_out, C, H, W)``.
         units: of the values, for the colour bars: of all channels or of each.
@@ -131,7 +129,35 @@ def plot_forecast(
                 bar.set_label(", ".join(filter(None, (block.name if row < 3 else "", block.unit))), fontsize=TEXT)
     if title:
         figure.suptitle(title, fontsize=TEXT + 1)
-    return save(figure, path)
+    return figure
+
+
+@register_figure("forecast", "one forecast, from the middle of the test set: input, truth, prediction and error")
+def forecast(runs: Sequence[TrainedRun]) -> Figure:
+    (run,) = runs
+    index = len(run.dataset) // 2
+    frames = run.forecast([index])
+    if run.blue_first:
+        frames = [x[:, :, ::-1] for x in frames]
+    title, labels = run.title, {}
+    if (times := run.times(index)) is not None:
+        last = times[0][-1]
+        labels = dict(zip(("input_labels", "lead_labels"), (_offsets(t - last) for t in times)))
+        title += f", last input {str(last).replace('T', ' ')}"
+    else:
+        title += f", test window {index + 1} of {len(run.dataset)}"
+    channels = getattr(run.dataset, "channels", None)
+    names, units = zip(*channels) if channels else (None, run.unit)
+    return plot_forecast(
+        *(x[0] for x in frames), channel_names=names, units=units, title=title, lat=run.lat, lon=run.lon, **labels
+    )
+
+
+def _offsets(times: np.ndarray) -> list[str]:
+    """Offsets from the last input, in hours, or in days where they are whole days and not few."""
+    hours = times / np.timedelta64(1, "h")
+    days = not (hours % 24).any() and np.abs(hours).max() > 72
+    return [f"{hour / (24 if days else 1):+g} {'d' if days else 'h'}".replace("-", "\N{MINUS SIGN}") for hour in hours]
 
 
 @dataclass

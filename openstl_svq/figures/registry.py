@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from ..naming import Registry
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ..training.experiment import Experiment
     from .trained_run import TrainedRun
 
 Draw = Callable[[Sequence["TrainedRun"]], "Figure"]
@@ -85,3 +87,19 @@ def draw_figures(
             out.mkdir(parents=True, exist_ok=True)
             written.append(save(figure, out / f"{label}.png"))
     return written
+
+
+def draw_run(experiment: Experiment) -> None:
+    """``forecast.png`` and ``training.png`` in the folder of a run that has been tested.
+
+    One that cannot be drawn is a warning: it costs nothing else of a run.
+    """
+    if not experiment.trainer.is_global_zero:
+        return
+    from .trained_run import TrainedRun
+
+    for name in ("forecast",) if experiment.args.test else ("forecast", "training"):
+        try:
+            draw_figures([TrainedRun(experiment)], [name], experiment.save_dir)
+        except Exception as error:  # a user's data can be such that no picture comes of them
+            warnings.warn(f"{name}.png could not be drawn ({type(error).__name__}: {error})", stacklevel=2)

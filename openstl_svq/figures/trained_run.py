@@ -1,14 +1,18 @@
 """The arrays of a trained run that figures are drawn from, each computed once, when it is asked for."""
 
+from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .. import load
+from ..data.registry import dataset_or_default
 from ..host import load_data
 from ..quantizers import QuantizerOutput
+from ..training.experiment import Experiment
 from ..training.run_folder import locate, run_folder
 
 _BATCH = 16
@@ -19,7 +23,7 @@ class TrainedRun:
     """A trained model and some windows of its test set, evenly spread.
 
     Args:
-        place: a run folder or a checkpoint.
+        place: a run folder, a checkpoint, or an experiment, whose weights and data are taken as they are.
         data_root: where the data lie, if not where they lay in training.
         samples: at most so many windows.
 
@@ -27,17 +31,20 @@ class TrainedRun:
         FileNotFoundError, ValueError: no such run, or its data are not there.
     """
 
-    def __init__(self, place, *, data_root=None, samples: int = 64):
+    def __init__(self, place: str | Path | Experiment, *, data_root: str | Path | None = None, samples: int = 64):
         if samples < 1:
             raise ValueError(f"samples must be 1 or more, got {samples}.")
-        self.model = load(place)
-        config = dict(self.model.hparams) | {"num_workers": 0}
-        if data_root is not None:
-            config["data_root"] = str(data_root)
-        self.config = config
-        self.folder = run_folder(locate(place))
+        if isinstance(place, Experiment):
+            self.model, self.config, self.folder = place.method.eval(), place.config, place.save_dir
+            self.dataset = place.data.test_loader.dataset
+        else:
+            self.model = load(place)
+            self.config = dict(self.model.hparams) | {"num_workers": 0}
+            if data_root is not None:
+                self.config["data_root"] = str(data_root)
+            self.folder = run_folder(locate(place))
+            self.dataset = load_data(**self.config)[2].dataset
         self.name = self.folder.resolve().name
-        self.dataset = load_data(**config)[2].dataset
         self.samples = np.unique(np.linspace(0, len(self.dataset) - 1, samples).round().astype(int))
 
     @property
@@ -75,13 +82,10 @@ class TrainedRun:
         handle = quantizer.register_forward_hook(note) if quantizer is not None else None
         try:
             for begin in range(0, len(self.samples), _BATCH):
-                windows = [self.dataset[int(i)] for i in self.samples[begin : begin + _BATCH]]
-                x, y = (torch.stack([torch.as_tensor(w[k]) for w in windows]) for k in (0, 1))
                 latents.clear()
-                with torch.no_grad():
-                    prediction = self.model(x.to(next(self.model.parameters())), y).float()
-                for name, value in (("inputs", x), ("truth", y), ("prediction", prediction)):
-                    found.setdefault(name, []).append(value * self._std + self._mean)
+                frames = self.forecast(self.samples[begin : begin + _BATCH])
+                for name, value in zip(("inputs", "truth", "prediction"), frames):
+                    found.setdefault(name, []).append(torch.from_numpy(value))
                 if latents:  # of a roll-out the first pass: later ones are fed forecasts
                     for name, value in zip(("before", "after"), latents[0]):
                         found.setdefault(name, []).append(value)
@@ -89,6 +93,15 @@ class TrainedRun:
             if handle is not None:
                 handle.remove()
         return {name: torch.cat(values).numpy() for name, values in found.items()}
+
+    @torch.no_grad()
+    def forecast(self, indices: Sequence[int]) -> list[np.ndarray]:
+        """Inputs ``(n, T_in, C, H, W)``, truth and prediction ``(n, T_out, C, H, W)`` of some windows, in the data's unit."""
+        windows = [self.dataset[int(i)] for i in indices]
+        x, y = (torch.stack([torch.as_tensor(w[k]) for w in windows]) for k in (0, 1))
+        like = next(self.model.parameters())  # the network's precision may not be the data's
+        prediction = self.model(x.to(like), y.to(like)).float().cpu()
+        return [(v * self._std + self._mean).numpy() for v in (x, y, prediction)]
 
     @property
     def _mean(self) -> Tensor:
@@ -146,6 +159,17 @@ class TrainedRun:
     # what is known of the data
 
     @property
+    def title(self) -> str:
+        """Dataset and method."""
+        return f"{self.config['dataname']}, {self.config['method']}"
+
+    @property
+    def blue_first(self) -> bool:
+        """Whether the channels of the frames are blue, green, red."""
+        otherwise = dataset_or_default(self.config["dataname"]).image_format.blue_first
+        return getattr(self.dataset, "blue_first", otherwise)  # OpenSTL's own datasets do not say
+
+    @property
     def unit(self) -> str:
         """Unit of the first channel."""
         channels = getattr(self.dataset, "channels", None)
@@ -177,7 +201,7 @@ class TrainedRun:
     def lead_times(self) -> tuple[np.ndarray, str]:
         """Of the target frames, ``(T_out,)``, and what they are: hours, or steps where the data have no times."""
         steps = self.forecasts[1].shape[1]
-        times = self._times(0)
+        times = self.times(0)
         if times is None:
             return np.arange(1, steps + 1), "lead time (steps)"
         before, after = times
@@ -186,14 +210,14 @@ class TrainedRun:
     @property
     def months(self) -> np.ndarray | None:
         """Month (1 to 12) of each target frame, ``(n, T_out)``; ``None`` where the data have no times."""
-        times = [self._times(int(i)) for i in self.samples]
+        times = [self.times(int(i)) for i in self.samples]
         if any(t is None for t in times):
             return None
         after = np.stack([t[1] for t in times if t is not None]).astype("datetime64[M]")
         return after.astype(np.int64) % 12 + 1
 
-    def _times(self, index: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """Of the input and the target frames of a window."""
+    def times(self, index: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Of the input and the target frames of a window; ``None`` where the data have no times."""
         if not hasattr(self.dataset, "target_times") or self.dataset.target_times(index) is None:
             return None
         return tuple(

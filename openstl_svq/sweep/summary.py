@@ -171,12 +171,14 @@ def _with_interval(row: dict, key: str, form: str) -> str | None:
 def draw_curves(runs: Sequence[Run], folder: Path, axes: Iterable[str]) -> Path | None:
     """``curves.png``: what the runs logged while they trained, a colour for each cell over its seeds."""
     from ..figures.curves import plot_comparison
+    from ..figures.style import save
 
     groups = _groups(runs, _several([axis for axis in axes if axis != "seed"], [run.settings for run in runs]))
-    return plot_comparison(
-        folder / "curves.png",
-        {", ".join(map(str, key)) or "runs": [folder / run.name for run in members] for key, members in groups.items()},
-    )
+    folders = {", ".join(map(str, key)) or "runs": [folder / run.name for run in of] for key, of in groups.items()}
+    try:
+        return save(plot_comparison(folders), folder / "curves.png")
+    except ValueError:  # no run has logged anything
+        return None
 
 
 def _several(axes: Sequence[str], rows: Sequence[dict]) -> list[str]:

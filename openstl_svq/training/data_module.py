@@ -239,14 +239,6 @@ class ForecastData(pl.LightningDataModule):
             "units": getattr(dataset, "units", None),
         }
 
-    @property
-    def blue_first(self) -> bool:
-        """Whether the channels of the test frames are blue, green, red."""
-        otherwise = dataset_or_default(
-            self.config["dataname"]
-        ).image_format.blue_first  # OpenSTL's own datasets do not say
-        return getattr(self.test_loader.dataset, "blue_first", otherwise)
-
     # what the scores need to know
 
     @property

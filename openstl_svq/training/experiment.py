@@ -17,19 +17,18 @@ from torch.utils.data import DataLoader
 from .. import __version__
 from .. import config as configuration
 from .. import protocol as protocols
-from ..benchmarks.cost import count_parameters, model_cost
-from ..benchmarks.timing import time_in_turn
 from ..files import replacing
 from ..host import describe, example_input, load_data
 from ..methods import get_method
 from ..metrics.report import format_table, write_metrics
+from ..models.cost import count_parameters, model_cost
+from ..timing import time_in_turn
 from . import acceleration
 from . import checkpoint as checkpoints
 from .callbacks import EpochBar, Patience, SeedEpoch
 from .data_module import ForecastData
 from .devices import share_batch_norms
 from .interruption import MidEpoch
-from .pictures import draw
 from .run_folder import claim_folder, find_checkpoint, hold_folder, locate, release_folder, run_folder, say
 
 
@@ -45,9 +44,8 @@ class Experiment:
         config.py                 the resolved configuration, for -c
         checkpoints/best.ckpt     lowest validation loss;  last.ckpt  the end of the last epoch
         metrics.json, metrics.csv test scores by name
-        forecast.png              one forecast: input, truth, prediction, error
-        training.png              losses and codebook perplexity by epoch
         csv/, tensorboard/        what was logged during training
+        forecast.png, training.png  of :func:`openstl_svq.figures.draw_run`
     """
 
     def __init__(self, args: Namespace, dataloaders: Sequence[DataLoader] | None = None):
@@ -276,7 +274,6 @@ class Experiment:
         units = getattr(self.data.test_loader.dataset, "units", None)
         write_metrics(self.save_dir, results, units=units, provenance=self.provenance())
         print(format_table(results))
-        draw(self)
         print(f"run folder: {self.save_dir}")
 
     def provenance(self) -> dict:
@@ -303,7 +300,7 @@ class Experiment:
         }
 
 
-def test_run(place: str | Path, argv: list[str] | None = None) -> dict[str, dict]:
+def test_run(place: str | Path, argv: list[str] | None = None) -> Experiment:
     """Tests a checkpoint, with the configuration it carries and whatever ``argv`` changes in it.
 
     Args:
@@ -316,7 +313,9 @@ def test_run(place: str | Path, argv: list[str] | None = None) -> dict[str, dict
     args = configuration.resolve(argv, base=None if has_file else checkpoints.saved_config(state))
     args.test, args.ckpt_path, args.resume = True, str(path), None
     args.res_dir, args.ex_name = str(run_folder(path)), "test"
-    return Experiment(args).test()
+    experiment = Experiment(args)
+    experiment.test()
+    return experiment
 
 
 # What the state of the optimizer and the schedule holds, which a resumed run goes on with.

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import torch
 
-from ..quantizers.memory import TooLargeForMemory
-from ..statistics import median_interval
+from .quantizers.memory import TooLargeForMemory
+from .statistics import median_interval
 
 
 def synchronize(device) -> None:
