@@ -36,9 +36,12 @@ setup(
     long_description=(root / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    packages=find_packages(include=["openstl_svq", "openstl_svq.*"]),
+    packages=[*find_packages(include=["openstl_svq", "openstl_svq.*"]), "openstl_svq.configs"],
+    package_dir={"openstl_svq.configs": "configs"},  # data: read, not imported
+    entry_points={"console_scripts": ["openstl-svq = openstl_svq.commands:console"]},
     package_data={
         "openstl_svq": ["py.typed"],
+        "openstl_svq.configs": ["**/*.py"],
         "openstl_svq.data": ["weather_sample/weather/*/*.nc"],
         "openstl_svq.reproduce": ["paper.csv"],
     },

@@ -1,5 +1,10 @@
-"""What the command lines in ``tools/`` share: one message and an exit status for anything that goes wrong."""
+"""What the commands share: one message and an exit status for anything that goes wrong, and help in one form.
 
+A command is a file of ``openstl_svq/commands/``. It is run as ``python tools/NAME.py`` in a checkout, and as
+``openstl-svq NAME`` wherever the package is installed.
+"""
+
+import argparse
 import logging
 import os
 import re
@@ -7,6 +12,10 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+CONSOLE = "openstl-svq"
 
 # Lightning and torch say these on every run; none of them is about anything that a user of these tools did.
 _KNOWN_WARNINGS = (
@@ -22,9 +31,47 @@ _KNOWN_WARNINGS = (
 _WITH_MESSAGE = (ValueError, OSError, ArithmeticError, ImportError)  # what this package raises, for users to read
 
 
+def _from_console() -> bool:
+    return Path(sys.argv[0]).stem == CONSOLE
+
+
 def words() -> list[str]:
-    """The command line without the program's name."""
-    return sys.argv[1:]
+    """The command line without the program's name, and after ``openstl-svq`` without the command's."""
+    return sys.argv[2:] if _from_console() else sys.argv[1:]
+
+
+def program() -> str | None:
+    """What the command is called in its help; ``None`` for the file's name."""
+    return " ".join([CONSOLE, *sys.argv[1:2]]) if _from_console() else None
+
+
+def spoken(text: str) -> str:
+    """``text`` with commands as the user gave this one: ``openstl-svq NAME`` for ``python tools/NAME.py``."""
+    return re.sub(r"(?:python )?\btools/(\w+)\.py\b", rf"{CONSOLE} \1", text) if _from_console() else text
+
+
+class Parser(argparse.ArgumentParser):
+    """Takes :func:`words`, keeps the lines of its description as they are, and shows defaults."""
+
+    def __init__(self, description: str | None = None, **settings: Any):
+        settings = {"formatter_class": argparse.RawDescriptionHelpFormatter, **settings}
+        super().__init__(description=description and spoken(description), **{"prog": program(), **settings})
+
+    def parse_known_args(self, args=None, namespace=None):
+        return super().parse_known_args(words() if args is None else args, namespace)
+
+    def format_help(self) -> str:
+        show_defaults(self)
+        return super().format_help()
+
+
+def show_defaults(parser: argparse.ArgumentParser) -> None:
+    """Writes its default into the help of every flag that has one and does not say so."""
+    for action in parser._actions:
+        has_one = action.default not in (None, False, "", argparse.SUPPRESS) and action.default not in ([], {})
+        if has_one and action.help != argparse.SUPPRESS and "default" not in (action.help or ""):
+            shown = " ".join(map(str, action.default)) if isinstance(action.default, (list, tuple)) else action.default
+            action.help = f"{action.help or ''} (default: {str(shown).replace('%', '%%')})".strip()
 
 
 def main(command: Callable[[], None]) -> None:
@@ -52,7 +99,7 @@ def main(command: Callable[[], None]) -> None:
         text = _of_worker(str(error)) or type(error).__name__
         if not isinstance(error, _WITH_MESSAGE):
             text = f"{type(error).__name__}: {text} (for the traceback: OPENSTL_SVQ_DEBUG=1)"
-        sys.exit(f"error: {text}")
+        sys.exit(f"error: {spoken(text)}")
 
 
 def _end_of(program: int) -> Callable:

@@ -9,9 +9,9 @@ import pprint
 import warnings
 from pathlib import Path
 
-from . import plugins, schema
+from . import cli, plugins, schema
 from . import protocol as protocols
-from .config_file import load_config, merge, parse_value
+from .config_file import find_config, load_config, merge, parse_value
 from .host import LOADER_KEYS, dataset_parameters
 from .host import create_parser as host_parser
 from .methods import LOSSES, Method, all_methods, get_method
@@ -54,6 +54,7 @@ _NOT_KEYS = {
 def create_parser() -> argparse.ArgumentParser:
     """The host's flags and this package's, for either host."""
     parser = host_parser()
+    parser.prog = cli.program() or parser.prog
     parser.description = "Train and test a spatio-temporal forecasting model"
     for action in parser._actions:
         if action.dest == "ex_name":
@@ -193,6 +194,7 @@ def create_parser() -> argparse.ArgumentParser:
         help="any configuration key, as in lr=1e-3 quantizer_kwargs.codebook_size=1000 "
         "\"train_time=['2019-03-01','2019-03-23']\"",
     )
+    cli.show_defaults(parser)
     return parser
 
 
@@ -208,7 +210,7 @@ def resolve(
     """The configuration that a command line asks for.
 
     Args:
-        argv: the command line's words (default: ``sys.argv``).
+        argv: the command line's words (default: those of this process).
         base: the configuration of an earlier run; stands where the file stands when no file is given.
         description: what ``--help`` says first.
 
@@ -220,10 +222,10 @@ def resolve(
     plugins.load_installed()
     parser = create_parser()
     if description:
-        parser.description, parser.formatter_class = description, argparse.RawDescriptionHelpFormatter
+        parser.description, parser.formatter_class = cli.spoken(description), argparse.RawDescriptionHelpFormatter
     for action in parser._actions:  # so that only what was typed is left
         action.default = argparse.SUPPRESS
-    typed = vars(parser.parse_args(argv))
+    typed = vars(parser.parse_args(cli.words() if argv is None else argv))
     for flag, why in _WITHOUT_EFFECT.items():
         if typed.pop(flag.lstrip("-"), None):
             parser.error(f"{flag} does nothing in OpenSTL either: {why}.")
@@ -235,6 +237,8 @@ def resolve(
         if key in typed:
             schema.RULES[key](f"--{key}", typed[key])
     file = typed.get("config_file")
+    if file:
+        file = typed["config_file"] = str(find_config(file))
     allow_code = typed.pop("allow_code", False)
     from_file = load_config(file, "any" if allow_code else "plugins") if file else dict(base or {})
     typed = merge(typed, typed_options)  # one layer: what is typed together belongs together, in whatever order

@@ -25,6 +25,26 @@ _OPERATORS: dict[type, Any] = {
 }
 
 
+def packaged_configs() -> Path:
+    """The folder of the configurations that come with the package: of an installation, or of a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def find_config(name: str | Path) -> Path:
+    """The configuration file that ``name`` means: itself, or one of the packaged ones.
+
+    A packaged one may be named from ``configs/`` on or below it, with or without ``.py``. A file that exists comes first.
+    """
+    path = Path(name).expanduser()
+    if path.is_file() or path.is_absolute():
+        return path
+    packaged = packaged_configs() / Path(*path.parts[path.parts[:1] == ("configs",) :])
+    tried = (packaged, packaged.with_name(f"{packaged.name}.py"))
+    return next((file for file in tried if packaged.name and file.is_file()), path)
+
+
 def load_config(filename: str | Path, code: Code = "never") -> dict[str, Any]:
     """Reads a configuration file into a dictionary.
 
@@ -33,6 +53,7 @@ def load_config(filename: str | Path, code: Code = "never") -> dict[str, Any]:
     are left out, and of a file that runs also modules, functions and classes.
 
     Args:
+        filename: as :func:`find_config` takes it.
         code: whether a file that is more than plain values may run: ``never``; ``plugins``: where it registers
             something; ``any``. Plain are literals, ``dict(key=value)``, sums and products of numbers, names that the file
             has given before, and several names at once, as in ``a, b = 1, 2``.
@@ -41,7 +62,7 @@ def load_config(filename: str | Path, code: Code = "never") -> dict[str, Any]:
         FileNotFoundError: the file, or one it inherits from, does not exist.
         ValueError: it is not a ``.py`` file, fails to run or may not, or inherits from itself.
     """
-    return _load(Path(filename).expanduser(), code, chain=())
+    return _load(find_config(filename), code, chain=())
 
 
 def _load(path: Path, code: Code, chain: tuple) -> dict:

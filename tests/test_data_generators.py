@@ -1,6 +1,5 @@
 """Sample data: the shipped series, the synthetic sets, and runs of a stand-in for the general circulation model."""
 
-import importlib.util
 import sys
 import types
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 import xarray as xr
 from comparison import assert_close
 
+from openstl_svq.commands import make_sample_data
 from openstl_svq.data import gcm, load_data, synthetic
 from openstl_svq.data.formats.weatherbench import WEATHERBENCH_GRID
 from openstl_svq.data.sample import sample_root
@@ -215,11 +215,7 @@ def test_synthetic_weather_is_seeded_continuous_and_loads(tmp_path):
 
 @pytest.fixture(scope="module")
 def tool():
-    path = Path(__file__).parents[1] / "tools" / "make_sample_data.py"
-    spec = importlib.util.spec_from_file_location("make_sample_data", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+    return make_sample_data.main
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,10 @@ ORDER = [
     ("training",),
     ("predict", "sweep", "figures", "benchmarks"),
     ("reproduce",),
+    ("commands",),
 ]
 BELOW = {room: {r for rooms in ORDER[:k] for r in rooms} for k, rooms in enumerate(ORDER) for room in rooms}
-BELOW |= {room: BELOW[room] | {*ORDER[-2]} for room in ORDER[-2]}  # a sweep draws figures
+BELOW |= {room: BELOW[room] | {*ORDER[-3]} for room in ORDER[-3]}  # a sweep draws figures
 FILES = sorted(ROOT.rglob("*.py"))
 
 

@@ -5,7 +5,6 @@ its weights filled by the formula of tests/parity/README.md under its own key na
 (1,2,1,8,16).
 """
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from comparison import assert_close
 from filling import filled_value, normal
 
 from openstl_svq import convert
+from openstl_svq.commands import convert_checkpoint as convert_command
 from openstl_svq.models import SimVP_SVQ_Model
 
 AUTHORS = np.load(Path(__file__).parent / "openstl_authors_outputs.npz")
@@ -194,13 +194,8 @@ def test_damaged_files(tmp_path, trust):
 
 
 def test_command_line(tmp_path, monkeypatch, capsys):
-    spec = importlib.util.spec_from_file_location(
-        "convert_checkpoint", Path(__file__).parents[1] / "tools" / "convert_checkpoint.py"
-    )
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     torch.save(authors_weights("learnable"), tmp_path / "in.pth")
     monkeypatch.setattr("sys.argv", ["convert_checkpoint.py", str(tmp_path / "in.pth"), str(tmp_path / "out.ckpt")])
-    tool.main()
+    convert_command.main()
     assert (tmp_path / "out.ckpt").is_file()
     assert f"{len(authors_weights('learnable'))} weights" in capsys.readouterr().out

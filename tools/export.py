@@ -1,49 +1,7 @@
-"""Exports a trained model: programs that need only torch or an ONNX runtime, and weights with a JSON card.
-
-python tools/export.py work_dirs/NAME            model.pt2, model.onnx, model.safetensors and card.json
-                                                 in work_dirs/NAME/export
-
-Programs take frames in the unit of the training data, (batch, frames, channels, height, width), and give the forecast
-in the same unit; normalisation is inside and the codebook is folded away.
-"""
-
-import argparse
-from pathlib import Path
+"""Exports a trained model: programs that need only torch or an ONNX runtime, and weights with a JSON card. What it does stands in openstl_svq/commands/export.py."""
 
 from openstl_svq import cli
-
-
-def create_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", help="the folder of a run, or one of its checkpoints")
-    parser.add_argument("--out", type=Path, default=None, metavar="FOLDER", help="(default: RUN/export)")
-    parser.add_argument(
-        "--formats",
-        nargs="+",
-        default=["torch", "onnx", "safetensors"],
-        metavar="FORMAT",
-        help="torch (torch.export), onnx, safetensors (default: all three)",
-    )
-    parser.add_argument(
-        "--keep_codebook", action="store_true", help="in the safetensors weights, for looking at the codes"
-    )
-    return parser
-
-
-def main():
-    args = create_parser().parse_args()
-
-    import openstl_svq
-    from openstl_svq.predict.export import export
-    from openstl_svq.training import run_folder
-
-    path = run_folder.locate(args.run)
-    method = openstl_svq.load(path, plain=True)
-    folder = args.out or run_folder.run_folder(path) / "export"
-    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
-    for name, file in export(method, folder, args.formats, keep_codebook=args.keep_codebook).items():
-        print(f"{file}: {file.stat().st_size / 1e6:.2f} MB ({name})")
-
+from openstl_svq.commands.export import main
 
 if __name__ == "__main__":
     cli.main(main)

@@ -1,45 +1,7 @@
-"""The rows of a study's runs, and what they say: every arm against its reference, with corrected intervals.
-
-python tools/study.py work_dirs/study --rows docs/study/runs.csv      # rows of the finished runs of a sweep
-python tools/study.py --rows docs/study/runs.csv                      # table and figure from the rows
-"""
-
-import argparse
-import csv
-from pathlib import Path
+"""The rows of a study's runs, and what they say: every arm against its reference, with corrected intervals. What it does stands in openstl_svq/commands/study.py."""
 
 from openstl_svq import cli
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sweep", nargs="?", help="folder of a sweep over configuration files and seeds: writes ROWS")
-    parser.add_argument("--rows", required=True, metavar="CSV", help="the rows; the figure lies beside them")
-    parser.add_argument("--reference", default="SimVP_MAE", help="the arm that others are compared with")
-    parser.add_argument(
-        "--against", nargs="+", default=["VQ=SimVP_MSE"], metavar="ARM=REFERENCE", help="arms with another reference"
-    )
-    args = parser.parse_args()
-
-    from openstl_svq.benchmarks.tables import Table
-    from openstl_svq.figures.paired import plot_paired
-    from openstl_svq.figures.style import save
-    from openstl_svq.files import replacing
-    from openstl_svq.sweep.paired import collect, compare
-
-    path = Path(args.rows)
-    if args.sweep:
-        rows = collect(Path(args.sweep))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as partial:
-            partial.write_text(Table({k: k for row in rows for k in row}, rows).csv(), encoding="utf-8")
-    rows = list(csv.DictReader(path.open(encoding="utf-8")))
-    arms = {row["arm"] for row in rows}
-    own = dict(word.partition("=")[::2] for word in args.against)
-    table = compare(rows, args.reference, {arm: other for arm, other in own.items() if {arm, other} <= arms})
-    print(table.markdown())
-    print(save(plot_paired(table.rows), path.with_suffix(".png")))
-
+from openstl_svq.commands.study import main
 
 if __name__ == "__main__":
     cli.main(main)

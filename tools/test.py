@@ -1,27 +1,7 @@
-"""Tests a trained method: a run folder or a checkpoint, with the configuration that it carries.
-
-    python tools/test.py work_dirs/NAME
-    python tools/test.py work_dirs/NAME/checkpoints/last.ckpt --data_root ./data --protocol openstl
-
-The run or checkpoint comes first; without it, --ckpt_path or the run named by --res_dir and --ex_name is tested. All
-flags are those of tools/train.py.
-"""
+"""Tests a trained method: a run folder or a checkpoint, with the configuration that it carries. What it does stands in openstl_svq/commands/test.py."""
 
 from openstl_svq import cli
-
-
-def main():
-    from openstl_svq import config, figures
-    from openstl_svq.training import experiment
-
-    words = cli.words()
-    if words and not words[0].startswith("-"):
-        place, words = words[0], words[1:]
-    else:
-        args = config.resolve(words, description=__doc__)
-        place = args.ckpt_path or f"{args.res_dir}/{args.ex_name}"
-    figures.draw_run(experiment.test_run(place, words))
-
+from openstl_svq.commands.test import main
 
 if __name__ == "__main__":
     cli.main(main)

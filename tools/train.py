@@ -1,28 +1,7 @@
-"""Trains a method and tests its best weights.
-
-python tools/train.py -d weather_sample -m simvp_svq -c configs/weather_sample/SimVP_SVQ_gSTA.py
-"""
+"""Trains a method and tests its best weights. What it does stands in openstl_svq/commands/train.py."""
 
 from openstl_svq import cli
-
-
-def main():
-    from openstl_svq import config, figures
-    from openstl_svq.training import checkpoint, experiment, run_folder
-
-    args = config.resolve()
-    if args.test:
-        place = args.ckpt_path or f"{args.res_dir}/{args.ex_name}"
-        figures.draw_run(experiment.test_run(place, cli.words()))
-        return
-    if args.resume and args.config_file is None:  # the run knows its own configuration
-        state = checkpoint.load(run_folder.find_checkpoint(args))
-        args = config.resolve(base=checkpoint.saved_config(state))
-    run = experiment.Experiment(args)
-    run.train()
-    run.test()
-    figures.draw_run(run)
-
+from openstl_svq.commands.train import main
 
 if __name__ == "__main__":
     cli.main(main)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from ..config_file import load_config
+from ..config_file import load_config, packaged_configs
 from ..host import dataset_parameters
 from ..host.builtin.methods import method_maps
 from ..models import SimVP_SVQ_Model
@@ -15,7 +15,7 @@ from ..naming import accepted, choose
 from . import Progress, register_benchmark
 from .tables import Table, giga, mega, times
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = packaged_configs()
 
 
 class Backbone(NamedTuple):

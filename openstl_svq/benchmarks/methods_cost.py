@@ -11,7 +11,7 @@ from ..methods import get_method
 from ..models.cost import model_cost
 from ..naming import accepted, choose
 from . import Progress, register_benchmark
-from .backbones import agrees
+from .backbones import CONFIGS, agrees
 from .tables import Table, giga, mega
 
 
@@ -69,11 +69,7 @@ _RUNS: dict[str, Callable] = {
 
 @register_benchmark("methods_cost", "parameters and FLOPs of the methods beside SimVP: Table 12")
 def methods_cost_table(
-    dataname: Sequence[str] = (),
-    method: Sequence[str] = (),
-    configs: Path = Path(__file__).parents[2] / "configs",
-    *,
-    progress: Progress = None,
+    dataname: Sequence[str] = (), method: Sequence[str] = (), configs: Path = CONFIGS, *, progress: Progress = None
 ) -> Table:
     """Table 12's other methods: what is measured beside what is printed.
 

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config_file import load_config
+from ..config_file import load_config, packaged_configs
 from ..naming import choose
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = packaged_configs()
 
 
 @dataclass(frozen=True)
