@@ -5,7 +5,7 @@ import importlib
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from .plugins import registered
@@ -13,20 +13,20 @@ from .plugins import registered
 T = TypeVar("T")
 
 
-def nearest(name, known: Iterable[str]) -> str:
+def nearest(name: object, known: Iterable[str]) -> str:
     """``" Did you mean 'x'?"`` for the known name closest to ``name``, or nothing where none is close."""
     by_lower = {str(k).lower(): str(k) for k in known}
     close = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.6)
     return f" Did you mean {by_lower[close[0]]!r}?" if close else ""
 
 
-def unknown(what: str, name, known: Iterable[str]) -> str:
+def unknown(what: str, name: object, known: Iterable[str]) -> str:
     """The message for an unknown ``name``: what was given, the nearest known name, and all that exist."""
     known = sorted(map(str, known))
     return f"unknown {what} {name!r}.{nearest(name, known)} Available: {', '.join(known)}."
 
 
-def choose(what: str, name, known: Iterable[str]) -> str:
+def choose(what: str, name: T, known: Iterable[T]) -> T:
     """``name`` if it is among ``known``, else a ValueError that lists them."""
     known = list(known)
     if name not in known:
@@ -49,57 +49,76 @@ class Registry(Generic[T]):
 
     Args:
         what: what one of them is called in messages, as in ``"metric"``.
-        package: its modules register the things that come with this package. All of them are imported when somebody
-            first asks for a name or registers another thing, so a further file needs no list to stand in.
+        package: its modules register the things that come with this package. :meth:`load` imports them all, which also
+            happens when somebody first asks for a name or registers a class of his own, so a further file needs no list
+            to stand in.
     """
 
     def __init__(self, what: str, package: str):
         self.what, self.package = what, package
-        self._entries: dict[str, tuple[T, str]] = {}
+        self._entries: dict[str, tuple[T, str, str]] = {}  # name -> thing, description, owner
         self._complete = False
 
-    def register(self, name: str, description: str, *, override: bool = False) -> Callable[[T], T]:
-        """Decorator that makes a class or a function available as ``name``.
+    def add(self, name: str, thing: T, description: str, *, owner: str, held_by: str = "", override: bool = False) -> T:
+        """Makes ``thing`` available as ``name``.
 
         Args:
             description: one line for the list.
+            owner: where it is defined. The same owner may register it again: a file may be read more than once.
+            held_by: who has the name, where it is nobody in this registry.
             override: take the place of a thing of the same name on purpose.
 
         Raises:
-            ValueError: the name is taken. The same thing again, from a file that is read twice, is no error.
+            ValueError: somebody else has the name.
         """
+        holder = self._entries[name][2] if name in self._entries else held_by or owner
+        if holder != owner and not override:
+            raise ValueError(
+                f"the {self.what} name {name!r} is taken by {holder}; {owner} needs another, or override=True to "
+                "replace it."
+            )
+        registered(self.what, name)
+        self._entries[name] = thing, description, owner
+        return thing
 
-        def add(thing: T) -> T:
+    def register(
+        self, name: str, description: str, *, override: bool = False, record: Callable[[Any], T] | None = None
+    ) -> Callable:
+        """Decorator that makes a class or a function, or the ``record`` made of it, available as ``name``; see :meth:`add`."""
+
+        def decorate(thing):
             if not thing.__module__.startswith(f"{self.package}."):
-                self._import_all()  # so that a name of this package is known to be taken
-            owner = self._entries.get(name, (thing, ""))[0]
-            if place(owner) != place(thing) and not override:
-                raise ValueError(
-                    f"the {self.what} name {name!r} is taken by {place(owner)}; {place(thing)} needs another, or "
-                    "override=True to replace it."
-                )
-            registered(self.what, name)
-            self._entries[name] = thing, description
+                self.load()  # so that a name of this package is known to be taken
+            kept = record(thing) if record else thing
+            self.add(name, kept, description, owner=place(thing), override=override)
             return thing
 
-        return add
+        return decorate
 
     def __getitem__(self, name: str) -> T:
         """The thing of this name; a ValueError lists what exists."""
-        return self._known()[choose(self.what, name, self._known())][0]
+        self.load()
+        return self._entries[choose(self.what, name, self._entries)][0]
 
     def get(self, name: str) -> T | None:
-        return self._known().get(name, (None, ""))[0]
+        """The thing of this name, or ``None``."""
+        return self._entries[name][0] if name in self else None
+
+    def __contains__(self, name: object) -> bool:
+        self.load()
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        """Names, sorted."""
+        self.load()
+        return iter(sorted(self._entries))
 
     def descriptions(self) -> dict[str, str]:
         """Name -> one-line description, sorted by name."""
-        return {name: description for name, (_, description) in sorted(self._known().items())}
+        return {name: self._entries[name][1] for name in self}
 
-    def _known(self) -> dict[str, tuple[T, str]]:
-        self._import_all()
-        return self._entries
-
-    def _import_all(self):
+    def load(self) -> None:
+        """Imports all modules of the package."""
         if not self._complete:
             self._complete = True  # before, since the modules that are imported register with this
             try:
@@ -110,7 +129,7 @@ class Registry(Generic[T]):
                 raise
 
 
-def place(thing) -> str:
+def place(thing: Any) -> str:
     """Where a class or a function is defined: ``module.name (file)``."""
     file = getattr(sys.modules.get(thing.__module__), "__file__", None) or "no file"
     return f"{thing.__module__}.{thing.__qualname__} ({file})"

@@ -16,6 +16,31 @@ def pytest_configure():
     torch.set_num_threads(1)
 
 
+@pytest.fixture
+def registries():
+    """What a test registers is gone after it, and whenever it calls this."""
+    from openstl_svq import plugins
+    from openstl_svq.data.registry import DATASETS
+    from openstl_svq.host import dataset_parameters, method_maps
+    from openstl_svq.methods import all_methods
+    from openstl_svq.methods.registry import METHODS
+    from openstl_svq.metrics.base import METRICS
+    from openstl_svq.quantizers.registry import QUANTIZERS
+
+    METRICS.load(), all_methods()
+    held = [r._entries for r in (DATASETS, METHODS, METRICS, QUANTIZERS)]
+    held += [dataset_parameters, method_maps, plugins._providers]
+    before = [dict(entries) for entries in held]
+
+    def restore():
+        for now, then in zip(held, before):
+            now.clear()
+            now.update(then)
+
+    yield restore
+    restore()
+
+
 def _real_openstl():
     """The mesh library that PyPI calls openstl has no `methods` package."""
     try:

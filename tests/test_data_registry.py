@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from openstl_svq import config
-from openstl_svq.data import Dataset, get_dataset, list_datasets, load_data, make_entry, register_dataset, registry
+from openstl_svq.data import Dataset, get_dataset, list_datasets, load_data, make_entry, register_dataset
 from openstl_svq.host import dataset_parameters
 from openstl_svq.training.data_module import ForecastData
 
@@ -33,15 +33,7 @@ register_dataset(
 """
 
 
-@pytest.fixture(autouse=True)
-def own_registry(monkeypatch):
-    """What a test registers is gone after it."""
-    for name in ("_REGISTRY", "_FILES"):
-        monkeypatch.setattr(registry, name, dict(getattr(registry, name)))
-    before = dict(dataset_parameters)
-    yield
-    dataset_parameters.clear()
-    dataset_parameters.update(before)
+pytestmark = pytest.mark.usefixtures("registries")
 
 
 @pytest.mark.parametrize("name", list_datasets())
@@ -59,7 +51,7 @@ def test_an_unknown_name_lists_what_exists():
 
 def test_a_taken_name_names_its_owner():
     record = get_dataset("taxibj")
-    with pytest.raises(ValueError, match=r"test_data_registry.py: .*'taxibj' is taken by .*taxibj.py; .*override=True"):
+    with pytest.raises(ValueError, match=r"'taxibj' is taken by .*taxibj.py; .*test_data_registry.py .*override=True"):
         register_dataset(replace(record, description="another"))
     register_dataset(replace(record, description="another", entry={**record.entry, "metrics": ["mae"]}), override=True)
     assert list_datasets()["taxibj"] == "another" and dataset_parameters["taxibj"]["metrics"] == ["mae"]

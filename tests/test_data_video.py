@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from openstl_svq.data import get_dataset, load_data, registry, synthetic
+from openstl_svq.data import get_dataset, load_data, register_dataset, synthetic
 from openstl_svq.data.formats.images import resize
 from openstl_svq.data.formats.videos import _JPEG
 from openstl_svq.data.splits import hold_out_end
@@ -69,7 +69,7 @@ def test_strict_holds_out_part_of_the_training_data(root, name):
     assert len(test) == len(tested) and torch.equal(test[0][1], tested[0][1])
 
 
-def test_other_sizes_than_those_of_the_full_dataset_are_named(root, monkeypatch, recwarn):
+def test_other_sizes_than_those_of_the_full_dataset_are_named(root, registries, recwarn):
     train, _, test = load("kth", root, "openstl")
     found = len(train.dataset), len(test.dataset)
     (message,) = [str(w.message) for w in recwarn]
@@ -80,7 +80,7 @@ def test_other_sizes_than_those_of_the_full_dataset_are_named(root, monkeypatch,
     recwarn.clear()
     load("kth", root, "strict")
     load("kth", root, "openstl", aft_seq_length=15)  # other lengths make other windows
-    monkeypatch.setitem(registry._REGISTRY, "kth", replace(get_dataset("kth"), full_sizes=found))
+    register_dataset(replace(get_dataset("kth"), full_sizes=found), override=True)
     load("kth", root, "openstl")
     assert not recwarn.list
 

@@ -14,7 +14,7 @@ from comparison import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openstl_svq.data import cache, frames, get_dataset, list_datasets, load_data, registry
+from openstl_svq.data import cache, frames, get_dataset, list_datasets, load_data, register_dataset
 from openstl_svq.data.formats.weatherbench import VARIABLES, WEATHERBENCH_GRID, write_file
 from openstl_svq.data.frames import ArrayFrames, FileFrames, channel_statistics
 from openstl_svq.data.times import segments
@@ -569,12 +569,12 @@ S6 = {"pre_seq_length": 2, "aft_seq_length": 2, "idx_in": [-5, 0], "idx_out": [1
 
 
 @pytest.fixture
-def three_years(tmp_path, monkeypatch):
+def three_years(tmp_path, registries):
     for year in ("2015", "2016", "2017"):
         times = hours(year, 40)
         write(tmp_path, "t2m", times, ramp(times) * (int(year) - 2014))
     hourly = get_dataset(T2M)
-    monkeypatch.setitem(registry._REGISTRY, T2M, replace(hourly, entry={**hourly.entry, **S6}))
+    register_dataset(replace(hourly, entry={**hourly.entry, **S6}), override=True)
     return tmp_path
 
 

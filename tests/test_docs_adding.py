@@ -10,24 +10,21 @@ from test_prednet_dmvfn_runs import video  # noqa: F401  (a fixture)
 from test_train_cli import fails, run, scores, weights  # noqa: F401  (run is a fixture)
 
 from openstl_svq import methods
-from openstl_svq.host import method_maps
 
 PAGE = (Path(__file__).parents[1] / "docs" / "adding.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
-def words(tmp_path, video):  # noqa: F811
+def words(tmp_path, video, registries):  # noqa: F811
     """A command line for the page's file."""
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "two_convolutions.py").write_text(code)
-    yield lambda *extra: [
+    return lambda *extra: [
         *("-d", "custom", "-c", str(tmp_path / "two_convolutions.py"), "--data_root", str(video)),
         *("--res_dir", str(tmp_path / "runs"), "--epoch", "1", "--batch_size", "4", "--val_batch_size", "4"),
         *("--num_workers", "0", "--accelerator", "cpu", "--pre_seq_length", "3", "--aft_seq_length", "2", *extra),
         *("--cfg_options", "in_shape=[3,1,16,16]", "normalise=none", "width=8"),
     ]
-    methods.registry._METHODS.pop("two_convolutions", None)
-    method_maps.pop("two_convolutions", None)
 
 
 def test_it_trains_is_scored_and_tested_again(words, run):  # noqa: F811

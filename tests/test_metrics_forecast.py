@@ -32,10 +32,7 @@ def samples(count=6, shape=(3, 4, 8, 10), seed=0):
     return (torch.from_numpy(x).float() for x in (true + 0.3 * rng.standard_normal(true.shape), true))
 
 
-@pytest.fixture(autouse=True)
-def same_metrics_afterwards(monkeypatch):
-    list_metrics()
-    monkeypatch.setattr(METRICS, "_entries", dict(METRICS._entries))
+pytestmark = pytest.mark.usefixtures("registries")
 
 
 def all_but_lpips(**changes):

@@ -285,7 +285,7 @@ def test_strict_protocol_of_a_dataset_that_only_openstl_has(openstl, taxibj, mon
     from openstl_svq import data
     from openstl_svq.host import openstl_data
 
-    monkeypatch.delitem(data.registry._REGISTRY, "taxibj")
+    monkeypatch.delitem(data.registry.DATASETS._entries, "taxibj")
     train, validation, test = openstl_data.load_data(
         "taxibj",
         4,

@@ -23,16 +23,11 @@ class {name}(Quantizer):
 
 
 @pytest.fixture
-def forget(monkeypatch):
+def forget(registries):
     """Forgets what has been registered, as a new process would; also after the test."""
-    from openstl_svq.quantizers import registry
-
-    quantizers, providers = dict(registry._REGISTRY), dict(plugins._providers)
 
     def back():
-        for now, then in ((registry._REGISTRY, quantizers), (plugins._providers, providers)):
-            now.clear()
-            now.update(then)
+        registries()
         sys.modules.pop("halving_module", None)
 
     yield back

@@ -21,7 +21,7 @@ def build(name, **settings):
 
 
 def settings_of(name):
-    return inspect.signature(registry._REGISTRY[name].cls).parameters
+    return inspect.signature(registry.QUANTIZERS[name]).parameters
 
 
 def latent(*shape, seed=1):

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from openstl_svq import config
-from openstl_svq.quantizers import registry
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -17,8 +16,7 @@ COMMANDS = [
 ]
 
 
-def test_the_python_examples_run(monkeypatch):
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))  # the example registers a quantizer
+def test_the_python_examples_run(registries):
     blocks = [b for b in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "work_dirs/" not in b]  # needs a run
     assert blocks
     namespace = {}

@@ -7,18 +7,8 @@ from torch import nn
 from openstl_svq import config
 from openstl_svq.host import Base_method, method_maps
 from openstl_svq.methods import ForecastMethod, Method, all_methods, get_method, list_methods, register_method
-from openstl_svq.methods import registry as methods
 
-
-@pytest.fixture(autouse=True)
-def as_before(monkeypatch):
-    """What a test registers is gone after it."""
-    list_methods()
-    before = dict(methods._METHODS), dict(method_maps)
-    yield
-    for now, then in zip((methods._METHODS, method_maps), before):
-        now.clear()
-        now.update(then)
+pytestmark = pytest.mark.usefixtures("registries")
 
 
 class Scale(nn.Module):

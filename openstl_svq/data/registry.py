@@ -10,8 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from torch.utils.data import DataLoader
 
-from ..naming import unknown
-from ..plugins import registered
+from ..naming import Registry
 from ..protocol import DIFFERENCES, OPENSTL, STRICT, differences
 from .formats import ARRAYS, VIDEOS, open_source
 from .formats.images import ImageFormat, image_numbers
@@ -106,8 +105,7 @@ class Dataset:
     in_openstl: bool = True
 
 
-_REGISTRY: dict[str, Dataset] = {}
-_FILES: dict[str, str] = {}  # where each was registered
+DATASETS: Registry[Dataset] = Registry("dataset", f"{__package__}.datasets")
 _HOSTS: list[dict[str, Entry]] = []
 
 
@@ -129,16 +127,12 @@ def register_dataset(dataset: Dataset, *, override: bool = False) -> Dataset:
     file = frame.f_back.f_code.co_filename if frame and frame.f_back else "?"
     if lacks := _what_it_lacks(dataset):
         raise ValueError(f"{file}: the dataset {getattr(dataset, 'name', dataset)!r} cannot be registered: {lacks}")
-    name = dataset.name
-    owner = _FILES.get(name, "OpenSTL" if any(name in entries for entries in _HOSTS) else file)
-    if owner != file and not override:  # a configuration file that registers a dataset may be read more than once
-        raise ValueError(
-            f"{file}: the dataset name {name!r} is taken by {owner}; choose another, or replace it with override=True."
-        )
-    registered("dataset", name)
-    _REGISTRY[name], _FILES[name] = dataset, file
+    of_host = any(dataset.name in entries for entries in _HOSTS)
+    DATASETS.add(
+        dataset.name, dataset, dataset.description, owner=file, held_by="OpenSTL" if of_host else "", override=override
+    )
     for entries in _HOSTS:
-        entries[name] = dataset.entry
+        entries[dataset.name] = dataset.entry
     return dataset
 
 
@@ -166,19 +160,17 @@ def _what_it_lacks(dataset: Dataset) -> str | None:
 
 def list_datasets() -> dict[str, str]:
     """Name -> one-line description of every registered dataset, sorted by name."""
-    return {name: _REGISTRY[name].description for name in sorted(_REGISTRY)}
+    return DATASETS.descriptions()
 
 
 def get_dataset(name: str) -> Dataset:
     """The record of a dataset; a ValueError that lists what exists where there is none."""
-    if name not in _REGISTRY:
-        raise ValueError(unknown("dataset", name, _REGISTRY))
-    return _REGISTRY[name]
+    return DATASETS[name]
 
 
 def dataset_or_default(name: str) -> Dataset:
     """The record of a dataset, or for one that only OpenSTL has what holds of any images."""
-    return _REGISTRY.get(name) or Dataset(name, "of OpenSTL alone", {}, _in_openstl_alone)
+    return DATASETS.get(name) or Dataset(name, "of OpenSTL alone", {}, _in_openstl_alone)
 
 
 def _in_openstl_alone(dataset, data_root, config, /, *, protocol, use_augment):
@@ -187,8 +179,8 @@ def _in_openstl_alone(dataset, data_root, config, /, *, protocol, use_augment):
 
 def follow(entries: dict[str, Entry]) -> dict[str, Entry]:
     """Adds the entry of every dataset to a host's ``entries``, now and when one is registered; what is there stays."""
-    for name, dataset in _REGISTRY.items():
-        entries.setdefault(name, dataset.entry)
+    for name in DATASETS:
+        entries.setdefault(name, DATASETS[name].entry)
     _HOSTS.append(entries)
     return entries
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..naming import Registry
 
@@ -17,14 +17,19 @@ if TYPE_CHECKING:
 
 Draw = Callable[[Sequence["TrainedRun"]], "Figure"]
 
-_FIGURES: Registry[Draw] = Registry("figure", __package__)
-_COMPARE: set[str] = set()
-_WITHOUT_RUN: set[str] = set()
+
+class _Figure(NamedTuple):
+    draw: Draw
+    several: bool
+    needs_run: bool
+
+
+FIGURES: Registry[_Figure] = Registry("figure", __package__)
 
 
 def register_figure(
     name: str, description: str, *, several: bool = False, needs_run: bool = True, override: bool = False
-):
+) -> Callable[[Draw], Draw]:
     """Decorator that makes a function from trained runs to a matplotlib figure a figure of ``tools/analyse.py``.
 
     Args:
@@ -37,18 +42,12 @@ def register_figure(
         ValueError: the name is taken.
     """
 
-    def register(draw: Draw) -> Draw:
-        _FIGURES.register(name, description, override=override)(draw)
-        (_COMPARE.add if several else _COMPARE.discard)(name)
-        (_WITHOUT_RUN.discard if needs_run else _WITHOUT_RUN.add)(name)
-        return draw
-
-    return register
+    return FIGURES.register(name, description, override=override, record=lambda draw: _Figure(draw, several, needs_run))
 
 
 def list_figures() -> dict[str, str]:
     """Name -> one-line description of every figure, sorted by name."""
-    return _FIGURES.descriptions()
+    return FIGURES.descriptions()
 
 
 def draw_figures(
@@ -69,13 +68,13 @@ def draw_figures(
 
     known = list_figures()
     if not runs:
-        names = [name for name in names or known if name in _WITHOUT_RUN or names]
+        names = names or [name for name in known if not FIGURES[name].needs_run]
     written = []
     for name in names or known:
-        draw = _FIGURES[name]
-        if not runs and name not in _WITHOUT_RUN:
+        draw, several, needs_run = FIGURES[name]
+        if not runs and needs_run:
             raise ValueError(f"the figure {name!r} needs a trained run: give its folder.")
-        for group in [list(runs)] if name in _COMPARE else [[run] for run in runs]:
+        for group in [list(runs)] if several else [[run] for run in runs]:
             label = name if len(group) == len(runs) else f"{name}_{group[0].name}"
             try:
                 figure = draw(group)

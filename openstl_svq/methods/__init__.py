@@ -3,13 +3,9 @@
 One method is one file here; importing the file registers it.
 """
 
-import importlib
-import pkgutil
-
 from .forecast import LOSSES, ForecastMethod
-from .registry import Method, all_methods, get_method, list_methods, register_method
+from .registry import METHODS, Method, all_methods, get_method, list_methods, register_method
 
 __all__ = ["LOSSES", "ForecastMethod", "Method", "all_methods", "get_method", "list_methods", "register_method"]
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+METHODS.load()

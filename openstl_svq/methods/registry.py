@@ -9,8 +9,7 @@ from pytorch_lightning import LightningModule
 from torch import nn
 
 from ..host import METHOD_KEYS, method_maps
-from ..naming import choose, place
-from ..plugins import registered
+from ..naming import Registry, place
 from .forecast import extended
 
 
@@ -63,7 +62,7 @@ class Method:
         return named | set(self.config_keys)
 
 
-_METHODS: dict[str, Method] = {}
+METHODS: Registry[Method] = Registry("method", __package__)
 
 
 def register_method(method: Method, *, override: bool = False) -> Method:
@@ -81,17 +80,16 @@ def register_method(method: Method, *, override: bool = False) -> Method:
     """
     if method.name != method.name.lower():
         raise ValueError(f"method {method.name!r}: --method is not case-sensitive; name it {method.name.lower()!r}.")
-    owner = method_maps.get(method.name, method.cls)
-    # The host's own class goes into a record here; a file that registers a method may be read more than once.
-    of_host = method.name not in _METHODS and owner in (method.cls, *method.cls.__bases__)
-    same = of_host or place(method.cls) == place(owner)
-    if not same and not override:
-        raise ValueError(
-            f"the method name {method.name!r} is taken by {place(owner)}; {place(method.cls)} needs another, or "
-            "override=True to replace it."
-        )
-    registered("method", method.name)
-    _METHODS[method.name], method_maps[method.name] = method, method.cls
+    of_host, bases = method_maps.get(method.name), (method.cls, *method.cls.__bases__)
+    METHODS.add(
+        method.name,
+        method,
+        method.description,
+        owner=place(method.cls),
+        held_by="" if of_host is None or of_host in bases else place(of_host),
+        override=override,
+    )
+    method_maps[method.name] = method.cls
     return method
 
 
@@ -107,14 +105,14 @@ def all_methods() -> dict[str, Method]:
         ValueError: somebody has put another class into the host's ``method_maps`` under the name of a record.
     """
     for name, cls in list(method_maps.items()):
-        if name not in _METHODS:
+        if name not in METHODS:
             register_method(_of_host(name, cls))
-        elif cls is not _METHODS[name].cls:
+        elif cls is not METHODS[name].cls:
             raise ValueError(
                 f"the method name {name!r} is taken by {place(cls)} in the host's method_maps; take it out there, or "
                 "register it with register_method(..., override=True)."
             )
-    return dict(sorted(_METHODS.items()))
+    return {name: METHODS[name] for name in METHODS}
 
 
 def get_method(name: str) -> Method:
@@ -124,7 +122,7 @@ def get_method(name: str) -> Method:
         ValueError: there is none; the message lists those that exist.
     """
     all_methods()
-    return _METHODS[choose("method", name.lower(), _METHODS)]
+    return METHODS[name.lower()]
 
 
 def _of_host(name: str, cls: type) -> Method:

@@ -175,8 +175,7 @@ def register_metric(name: str, description: str, *, override: bool = False) -> C
             )
         if not (isinstance(cls, type) and issubclass(cls, (FieldMetric, ImageMetric))):
             raise ValueError(f"{cls!r} cannot be registered as {name!r}: derive it from FieldMetric or ImageMetric.")
-        METRICS.register(name, description, override=override)(cls)
-        return cls
+        return METRICS.register(name, description, override=override)(cls)
 
     return register
 

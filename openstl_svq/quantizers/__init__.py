@@ -4,18 +4,13 @@ One quantizer is one file of this folder: every module here is imported, and its
 registry. The class is then a name of this package too.
 """
 
-import importlib
-import pkgutil
-
 from .base import Quantizer, QuantizerOutput
 from .library import LibraryQuantizer
-from .registry import _REGISTRY, build_quantizer, list_quantizers, register_quantizer
+from .registry import QUANTIZERS, build_quantizer, list_quantizers, register_quantizer
 from .svq import SVQ, FusedSVQ
 from .usage import WeightStatistics, index_usage, perplexity
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
-_CLASSES = {entry.cls.__name__: entry.cls for entry in _REGISTRY.values()}
+_CLASSES = {QUANTIZERS[name].__name__: QUANTIZERS[name] for name in QUANTIZERS}
 globals().update(_CLASSES)
 
 __all__ = [

@@ -2,21 +2,13 @@
 
 import inspect
 from collections.abc import Callable
-from typing import NamedTuple
 
-from ..naming import unknown
-from ..plugins import registered
+from ..naming import Registry, unknown
 from .base import Quantizer
 from .checks import check_settings
 from .library import NOT_A_QUANTIZER, PACKAGE, LibraryQuantizer, library_classes, usable_classes
 
-
-class _Entry(NamedTuple):
-    cls: type[Quantizer]
-    description: str
-
-
-_REGISTRY: dict[str, _Entry] = {}
+QUANTIZERS: Registry[type[Quantizer]] = Registry("quantizer", __package__)
 
 
 def register_quantizer(name: str, description: str, *, override: bool = False) -> Callable[[type], type]:
@@ -42,24 +34,14 @@ def register_quantizer(name: str, description: str, *, override: bool = False) -
     def register(cls: type) -> type:
         if not (isinstance(cls, type) and issubclass(cls, Quantizer)):
             raise ValueError(f"{cls!r} cannot be registered as {name!r}: derive it from Quantizer")
-        owner = _REGISTRY[name].cls if name in _REGISTRY else cls
-        # A configuration file that defines a quantizer may be read more than once.
-        same = (owner.__module__, owner.__qualname__) == (cls.__module__, cls.__qualname__)
-        if not same and not override:
-            raise ValueError(
-                f"the quantizer name {name!r} is taken by {owner.__module__}.{owner.__qualname__}; choose "
-                f"another, or replace it with override=True"
-            )
-        registered("quantizer", name)
-        _REGISTRY[name] = _Entry(cls, description)
-        return cls
+        return QUANTIZERS.register(name, description, override=override)(cls)
 
     return register
 
 
 def list_quantizers() -> dict[str, str]:
     """Name -> one-line description of every registered quantizer, sorted by name."""
-    return {name: _REGISTRY[name].description for name in sorted(_REGISTRY)}
+    return QUANTIZERS.descriptions()
 
 
 def build_quantizer(name: str, dim: int, **settings) -> Quantizer:
@@ -73,13 +55,13 @@ def build_quantizer(name: str, dim: int, **settings) -> Quantizer:
         ValueError: an unknown name or setting (the message lists what exists), or a value it cannot take.
         ImportError: a quantizer of vector-quantize-pytorch without that package.
     """
-    if name not in _REGISTRY:
+    if name not in QUANTIZERS:
         classes = library_classes()
         if name in classes or name in NOT_A_QUANTIZER:
             return LibraryQuantizer(dim, name, **settings)
         absent = "" if classes else f" The classes of {PACKAGE} could be named too, but it is not installed."
-        raise ValueError(f"{unknown('quantizer', name, [*_REGISTRY, *usable_classes()])}{absent}")
-    cls = _REGISTRY[name].cls
+        raise ValueError(f"{unknown('quantizer', name, [*QUANTIZERS, *usable_classes()])}{absent}")
+    cls = QUANTIZERS[name]
     parameters = inspect.signature(cls).parameters
     if all(p.kind is not p.VAR_KEYWORD for p in parameters.values()):  # a class with ** checks the names itself
         check_settings(name, settings, [p for p in parameters if p != "dim"])
