@@ -27,7 +27,8 @@ def load(
         path: a checkpoint, the folder of a run, or weights that ``tools/export.py`` wrote (``model.safetensors`` or
             its folder).
         fold: fold the codebook away: the same forecasts, without the codes. Exported weights may be folded already.
-        plain: torch's own layers and memory format in place of the faster ones of ``openstl_svq.acceleration``.
+        plain: torch's own layers and memory format in place of the faster ones of ``openstl_svq.acceleration``, and the
+            C library's own way with freed memory, of which the process otherwise keeps up to 2 GiB.
         allow_code: run the plug-ins that it was trained with (see :mod:`openstl_svq.plugins`): the modules and files
             that the checkpoint names, from this machine. Nothing of a checkpoint runs otherwise.
 
@@ -37,7 +38,7 @@ def load(
         ValueError: it is damaged, unsafe to load, does not carry its configuration, or needs a plug-in that may not run.
     """
     from . import plugins
-    from .acceleration import accelerate, fold_codebooks
+    from .acceleration import accelerate, fold_codebooks, keep_freed_memory
     from .methods import get_method
     from .predict import Forecaster
     from .predict.export import is_export, load_export
@@ -59,4 +60,7 @@ def load(
     checkpoint.load_weights(method, state, f"checkpoint {file}")
     if fold:
         fold_codebooks(method)
-    return (method if plain else accelerate(method)).eval()
+    if not plain:
+        keep_freed_memory()
+        accelerate(method)
+    return method.eval()

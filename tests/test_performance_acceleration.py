@@ -9,7 +9,7 @@ from test_builtin_models import TRANSLATORS, normal, small
 from torch import nn
 from torch.nn import functional as F
 
-from openstl_svq.acceleration import DepthwiseConv2d, PointwiseConv2d, accelerate
+from openstl_svq.acceleration import CompiledGELU, DepthwiseConv2d, PointwiseConv2d, accelerate, keep_freed_memory
 from openstl_svq.models import SimVP_SVQ_Model
 
 numba = pytest.importorskip("numba", reason="the compiled depthwise convolutions need numba")
@@ -68,6 +68,57 @@ def test_pointwise_convolution_copies_nothing():
 )
 def test_other_convolutions_stay_as_they_are(conv):
     assert type(accelerate(conv)) is nn.Conv2d
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_gelu(threads, layout, monkeypatch):
+    monkeypatch.setattr("openstl_svq.acceleration.gelu._THREADED", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    fast = accelerate(nn.GELU())
+    assert type(fast) is CompiledGELU
+    x = (4 * normal(2, 64, 16, 32)).contiguous(memory_format=layout)
+    expected, actual = gradients(nn.GELU(), x.double()), gradients(fast, x)
+    for name, value in expected.items():
+        assert_close(actual[name].double(), value, rtol=1e-6, atol=1e-6, what=name)
+    with torch.no_grad():
+        assert_close(fast(x), actual["output"].detach(), rtol=1e-6, atol=1e-6)
+    assert actual["output"].is_contiguous(memory_format=layout)
+
+
+def test_gelu_of_large_and_missing_values():
+    values = torch.tensor([0.0, 1e-30, 40.0, -40.0, 1e20, -1e20, float("inf"), float("nan")])
+    x = values.repeat(2**12)
+    actual = CompiledGELU()(x)
+    assert_close(actual[:6], F.gelu(values[:6]), rtol=1e-6, atol=1e-30)
+    assert actual[6] == float("inf") and actual[7].isnan()
+
+
+def test_gelu_of_elsewhere_stays_torchs():
+    assert type(accelerate(nn.GELU(approximate="tanh"))) is nn.GELU
+    x = normal(2, 64, 16, 32)
+    for other in (x.double(), x.bfloat16(), x[:, :, ::2], x[:1, :1]):
+        assert torch.equal(CompiledGELU()(other), F.gelu(other))
+
+
+@pytest.mark.skipif(not keep_freed_memory(False), reason="not glibc")
+def test_kept_memory_is_not_asked_for_again():
+    import resource
+
+    def faults():
+        for _ in range(3):
+            torch.ones(2**23)  # 32 MiB
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(5):
+            torch.ones(2**23)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    returned = faults()
+    try:
+        assert keep_freed_memory()
+        assert faults() < 0.1 * returned
+    finally:
+        keep_freed_memory(False)
 
 
 @pytest.mark.parametrize("name", TRANSLATORS)

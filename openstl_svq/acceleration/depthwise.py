@@ -3,15 +3,11 @@
 Torch's own take 3 to 15 times as long there, and its dilated ones know no channels-last at all.
 """
 
-import importlib.util
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from .compiled import compiled, have_compiler, in_parts, is_traced
 
 _THREADED = 2**22  # multiply-adds that are worth a thread: some tenths of a millisecond
 
@@ -33,7 +29,7 @@ class DepthwiseConv2d(nn.Conv2d):
 
 def can_be_compiled(module: nn.Module) -> bool:
     """Whether ``module`` is a convolution that can become a :class:`DepthwiseConv2d`, and numba is there for it."""
-    if importlib.util.find_spec("numba") is None:
+    if not have_compiler():
         return False
     if type(module) is not nn.Conv2d or not 1 < module.groups == module.in_channels == module.out_channels:
         return False
@@ -44,7 +40,7 @@ def can_be_compiled(module: nn.Module) -> bool:
 
 
 def _is_compiled_for(x: Tensor, conv: nn.Conv2d) -> bool:
-    if torch.jit.is_tracing() or getattr(torch.compiler, "is_exporting", bool)():  # the latter from torch 2.7 on
+    if is_traced():
         return False
     if x.device.type != "cpu" or x.ndim != 4 or x.shape[1] != conv.in_channels or conv.weight.dtype != torch.float32:
         return False
@@ -66,7 +62,7 @@ def depthwise_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: i
     out = torch.empty_like(x, memory_format=torch.channels_last)
     start = np.zeros(x.shape[1], np.float32) if bias is None else bias.detach().contiguous().numpy()
     arguments = _pixels(x), _taps(weight), start, _pixels(out), dilation
-    _by_rows(x, weight, lambda part, first, last: _compiled(_forward_loop)(*arguments, first, last))
+    _by_rows(x, weight, lambda part, first, last: compiled(_forward_loop)(*arguments, first, last))
     return out
 
 
@@ -83,7 +79,7 @@ def depthwise_weight_grad(x: Tensor, grad: Tensor, weight: Tensor, dilation: int
     _by_rows(
         x,
         weight,
-        lambda part, first, last: _compiled(_weight_loop)(pixels, gradients, sums[part], dilation, first, last),
+        lambda part, first, last: compiled(_weight_loop)(pixels, gradients, sums[part], dilation, first, last),
     )
     return torch.from_numpy(sums.sum(0)).permute(2, 0, 1).unsqueeze(1).contiguous()
 
@@ -130,31 +126,7 @@ def _threads(x: Tensor, weight: Tensor) -> int:
 
 def _by_rows(x: Tensor, weight: Tensor, work) -> None:
     """``work(part, first, last)`` for equal parts of the N * H rows of ``x``, at the same time."""
-    threads, rows = _threads(x, weight), x.shape[0] * x.shape[2]
-    edges = [rows * part // threads for part in range(threads + 1)]
-    others = [_pool(os.getpid()).submit(work, part, *edges[part : part + 2]) for part in range(1, threads)]
-    work(0, *edges[:2])  # here: a sleeping core takes longer to wake than this one to work
-    for other in others:
-        other.result()
-
-
-@cache
-def _pool(process: int) -> ThreadPoolExecutor:
-    """Threads do not survive a fork, so each process has its own."""
-    return ThreadPoolExecutor(max(1, torch.get_num_threads()))
-
-
-@cache
-def _compiled(loop: Callable) -> Callable:
-    """``loop`` compiled, for the types that it is called with."""
-    import numba
-
-    # Threads are Python's: numba's own may not be used after a fork. NaN must stay NaN, so not all of fastmath.
-    options = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}}
-    try:
-        return numba.njit(cache=True, **options)(loop)
-    except RuntimeError:  # no folder to keep the compiled code in
-        return numba.njit(**options)(loop)
+    in_parts(x.shape[0] * x.shape[2], _threads(x, weight), work)
 
 
 def _forward_loop(x, taps, bias, out, dilation, first, last):

@@ -1,8 +1,9 @@
 """1 x 1 convolutions as one matrix product over all pixels of all maps."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from .compiled import is_traced
 
 
 class PointwiseConv2d(nn.Conv2d):
@@ -13,7 +14,7 @@ class PointwiseConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         channels_last = x.ndim == 4 and x.stride(1) == 1  # or a slice of the channels of such a map
-        if not channels_last or torch.jit.is_tracing() or getattr(torch.compiler, "is_exporting", bool)():
+        if not channels_last or is_traced():
             return super().forward(x)
         n, _, h, w = x.shape
         tokens = x.permute(0, 2, 3, 1).reshape(n * h * w, -1)

@@ -1,7 +1,6 @@
 """ConvMixer (Trockman and Kolter 2022, arXiv:2201.09792)."""
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from .layers import init_fan_out_
@@ -16,8 +15,9 @@ class ConvMixerBlock(nn.Module):
         self.norm_1 = nn.BatchNorm2d(dim)
         self.conv_pw = nn.Conv2d(dim, dim, 1)
         self.norm_2 = nn.BatchNorm2d(dim)
+        self.act = nn.GELU()
         init_fan_out_(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = x + self.norm_1(F.gelu(self.conv_dw(x)))
-        return self.norm_2(F.gelu(self.conv_pw(x)))
+        x = x + self.norm_1(self.act(self.conv_dw(x)))
+        return self.norm_2(self.act(self.conv_pw(x)))

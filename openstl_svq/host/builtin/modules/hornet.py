@@ -1,7 +1,6 @@
 """HorNet: recursive gated convolutions (Rao et al. 2022, arXiv:2207.14284)."""
 
 import torch
-import torch.nn.functional as F
 from timm.layers import DropPath
 from torch import nn
 
@@ -67,6 +66,7 @@ class HorNetBlock(nn.Module):
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.pwconv1 = nn.Linear(dim, int(dim * mlp_ratio))
         self.pwconv2 = nn.Linear(int(dim * mlp_ratio), dim)
+        self.act = nn.GELU()
         self.drop_path = DropPath(drop_path)
         init_fan_out_(self.gnconv)
         init_trunc_normal_(self.pwconv1)
@@ -75,5 +75,5 @@ class HorNetBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x + self.drop_path(self.gamma1.view(-1, 1, 1) * self.gnconv(self.norm1(x)))
         y = self.norm2(x.permute(0, 2, 3, 1))  # (B, H, W, dim)
-        y = self.gamma2 * self.pwconv2(F.gelu(self.pwconv1(y)))
+        y = self.gamma2 * self.pwconv2(self.act(self.pwconv1(y)))
         return x + self.drop_path(y.permute(0, 3, 1, 2))

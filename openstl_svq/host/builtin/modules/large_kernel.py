@@ -3,7 +3,6 @@
 from collections import OrderedDict
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from .layers import MetaFormerBlock, init_fan_out_
@@ -33,9 +32,10 @@ class ProjectedGate(nn.Module):
         self.proj_1 = nn.Conv2d(dim, dim, 1)
         self.spatial_gating_unit = gate
         self.proj_2 = nn.Conv2d(dim, dim, 1)
+        self.act = nn.GELU()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.proj_2(self.spatial_gating_unit(F.gelu(self.proj_1(x))))
+        return x + self.proj_2(self.spatial_gating_unit(self.act(self.proj_1(x))))
 
 
 class ConvFeedForward(nn.Module):
@@ -48,9 +48,10 @@ class ConvFeedForward(nn.Module):
         self.dwconv = nn.Sequential(OrderedDict(dwconv=depthwise))  # nested for the sake of the state-dict name
         self.fc2 = nn.Conv2d(hidden_dim, dim, 1)
         self.drop = nn.Dropout(drop)
+        self.act = nn.GELU()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.drop(F.gelu(self.dwconv(self.fc1(x))))
+        x = self.drop(self.act(self.dwconv(self.fc1(x))))
         return self.drop(self.fc2(x))
 
 

@@ -62,10 +62,11 @@ class ChannelAggregation(nn.Module):
         self.fc2 = nn.Conv2d(hidden_dim, dim, 1)
         self.drop = nn.Dropout(drop)
         self.decompose = nn.Conv2d(hidden_dim, 1, 1)
+        self.act = nn.GELU()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        h = self.drop(F.gelu(self.dwconv(self.fc1(x))))  # (B, hidden_dim, H, W)
-        h = h + self.sigma * (h - F.gelu(self.decompose(h)))
+        h = self.drop(self.act(self.dwconv(self.fc1(x))))  # (B, hidden_dim, H, W)
+        h = h + self.sigma * (h - self.act(self.decompose(h)))
         return self.drop(self.fc2(h))
 
 
