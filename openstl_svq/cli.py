@@ -20,6 +20,7 @@ CONSOLE = "openstl-svq"
 # Lightning and torch say these on every run; none of them is about anything that a user of these tools did.
 _KNOWN_WARNINGS = (
     ".*does not have many workers.*",
+    ".*The `srun` command is available on your system but is not used.*",
     ".*This DataLoader will create .* worker processes in total.*",
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*Experiment logs directory .* exists and is not empty.*",

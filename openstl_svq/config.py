@@ -149,6 +149,28 @@ def create_parser() -> argparse.ArgumentParser:
         help="also save last.ckpt in the middle of an epoch; 0 for the ends of epochs and signals alone",
     )
 
+    group.add_argument(
+        "--logger",
+        nargs="+",
+        default=None,
+        metavar="NAME",
+        help="csv, tensorboard, wandb, mlflow: where losses go beside csv/, into the run folder alone unless "
+        "WANDB_MODE=online or MLFLOW_TRACKING_URI says otherwise (default: tensorboard where it is installed)",
+    )
+    group.add_argument(
+        "--limit_train_batches",
+        default=None,
+        type=int,
+        metavar="N",
+        help="train on so many batches of each epoch alone: for trying things out",
+    )
+    group.add_argument(
+        "--fast_dev_run",
+        action="store_true",
+        help="one batch of training, of validation and of the test: whether everything works, in seconds; the scores "
+        "mean nothing",
+    )
+
     group = parser.add_argument_group("speed and memory")
     group.add_argument(
         "--plain",
@@ -374,6 +396,8 @@ def _checked(config: dict) -> dict:
     schema.check(config)
     if config["ex_name"] is None:
         config["ex_name"] = f"{config['dataname']}_{Path(config['config_file'] or config['method']).stem}"
+    if config["fast_dev_run"]:
+        config |= {"epoch": 1, "limit_train_batches": 1, "warmup_epoch": 0, "log_step": 1}
     if config["fp16"]:
         config["precision"] = "16-mixed"
     config["precision"] = str(config["precision"] or 32)

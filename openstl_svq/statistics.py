@@ -1,10 +1,9 @@
 """Intervals for a mean and for a median."""
 
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
-
-from scipy import stats
 
 
 def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
@@ -15,10 +14,8 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[
     their whole range.
     """
     ordered, n, tail = sorted(values), len(values), (1 - confidence) / 2
-    left_out = int(stats.binom.ppf(tail, n, 0.5))
-    if stats.binom.cdf(left_out, n, 0.5) > tail:
-        left_out -= 1
-    left_out = max(left_out, 0)
+    cumulated = itertools.accumulate(math.comb(n, k) / 2**n for k in range(n))  # P(Binomial(n, 1/2) <= k)
+    left_out = max(sum(1 for p in cumulated if p <= tail) - 1, 0)
     return ordered[left_out], ordered[-1 - left_out]
 
 
@@ -27,4 +24,27 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[fl
     mean, n = statistics.fmean(values), len(values)
     if n < 2:
         return mean, math.nan
-    return mean, stats.t.ppf((1 + confidence) / 2, n - 1) * statistics.stdev(values) / math.sqrt(n)
+    return mean, student_quantile(confidence, n - 1) * statistics.stdev(values) / math.sqrt(n)
+
+
+def student_quantile(probability: float, freedom: int) -> float:
+    """The t that Student's distribution with ``freedom`` whole degrees exceeds in size with 1 - ``probability``.
+
+    P(|T| <= t) is a finite sum in the sine and cosine of atan(t / sqrt(freedom)) (Abramowitz and Stegun 26.7.3 and 4);
+    its inverse is found by halving.
+    """
+
+    def within(angle: float) -> float:
+        sine, cosine = math.sin(angle), math.cos(angle)
+        first = freedom % 2  # the power of the cosine that the sum begins with
+        term, total = (cosine if first else 1.0), 0.0
+        for power in range(first, freedom - 1, 2):
+            total += term
+            term *= cosine**2 * (power + 1) / (power + 2)
+        return 2 / math.pi * (angle + sine * total) if first else sine * total
+
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if within(middle) < probability else (low, middle)
+    return math.sqrt(freedom) * math.tan(low)

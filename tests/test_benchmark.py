@@ -12,11 +12,12 @@ from pathlib import Path
 import answers
 import pytest
 import torch
+from scipy import stats
 
 from openstl_svq.benchmarks import BENCHMARKS, codebook, list_benchmarks, register_benchmark
 from openstl_svq.benchmarks.step import TrainingStep
 from openstl_svq.benchmarks.tables import Table
-from openstl_svq.statistics import mean_interval, median_interval
+from openstl_svq.statistics import mean_interval, median_interval, student_quantile
 from openstl_svq.timing import out_of_memory, paired_ratio, peak_memory, time_in_turn
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -318,3 +319,10 @@ def own(sizes: Sequence[int] = (1, 2), shape: tuple[int, int] = (3, 4), limit: f
     assert list_benchmarks().keys() >= {"codebook", "cost", "quantizer", "quantizers", "ssim", "step"}
     with pytest.raises(ValueError, match=r"benchmark name 'ssim' is taken by openstl_svq\.benchmarks\.ssim"):
         register_benchmark("ssim", "another")(Table)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 7, 30, 101])
+def test_students_quantile_is_scipys(freedom):
+    for probability in (0.5, 0.95, 0.995):
+        expected = stats.t.ppf((1 + probability) / 2, freedom)
+        assert abs(student_quantile(probability, freedom) / expected - 1) < 1e-9

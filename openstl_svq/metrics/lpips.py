@@ -37,7 +37,9 @@ def alexnet(device: torch.device) -> torch.nn.Module:
         import lpips  # noqa: F401
         from torchvision.models import AlexNet_Weights
     except ImportError as error:
-        raise Unavailable(f"LPIPS needs the packages lpips and torchvision ({error}): pip install lpips") from error
+        raise Unavailable(
+            f"LPIPS needs the packages lpips and torchvision ({error}): pip install 'openstl_svq[images]'"
+        ) from error
     source = AlexNet_Weights.IMAGENET1K_V1.url
     file = Path(torch.hub.get_dir(), "checkpoints", source.rpartition("/")[2])
     there = file.exists()

@@ -91,13 +91,8 @@ def export_weights(method: nn.Module, folder: Path, *, fold: bool = True) -> Non
     Args:
         fold: without the codebook. The forecasts are the same; codes and weights of them are gone.
 
-    Raises:
-        ImportError: safetensors is missing.
     """
-    try:
-        from safetensors.torch import save_file
-    except ImportError as error:
-        raise ImportError("safetensors is missing: pip install 'openstl_svq[export]'") from error
+    from safetensors.torch import save_file
 
     from ..training import checkpoint
 
@@ -138,13 +133,9 @@ def load_export(path) -> tuple[Path, dict]:
     Raises:
         FileNotFoundError: the card or the weights are missing.
         ValueError: they cannot be read.
-        ImportError: safetensors is missing.
     """
-    try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise ImportError("safetensors is missing: pip install 'openstl_svq[export]'") from error
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
 
     path = Path(path)
     folder = path if path.is_dir() else path.parent

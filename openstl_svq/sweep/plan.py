@@ -23,6 +23,7 @@ _NOT_PART_OF_A_RUN = {
     "test",
     "ckpt_path",
     "fps",
+    "logger",
     "no_display_method_info",
     "num_workers",
     "device",

@@ -1,5 +1,6 @@
 """Lightning callbacks of a run."""
 
+import sys
 from typing import Any
 
 import pytorch_lightning as pl
@@ -27,8 +28,13 @@ class SeedEpoch(Callback):
         )
 
 
+def in_notebook() -> bool:
+    """Whether output goes to a notebook's cell."""
+    return "ipykernel" in sys.modules and "IPython" in sys.modules
+
+
 class EpochBar(TQDMProgressBar):
-    """Lightning's bar, with epochs counted from 1 and a line of losses that stays for each."""
+    """Lightning's bar, with epochs counted from 1 and a line of losses that stays for each; the line alone without it."""
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *args) -> None:
         super().on_train_epoch_start(trainer, *args)
@@ -43,7 +49,8 @@ class EpochBar(TQDMProgressBar):
         losses = {k: float(v) for k, v in trainer.callback_metrics.items() if k in ("train_loss", "val_loss")}
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         if trainer.is_global_zero:
-            self.print(
+            say = print if self.is_disabled else self.print  # a bar that is off prints nothing
+            say(
                 f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
                 + ", ".join(f"{k} {v:.6f}" for k, v in losses.items())
                 + f", lr {rate:.2e}"

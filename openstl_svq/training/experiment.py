@@ -10,7 +10,6 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader
 
@@ -25,10 +24,11 @@ from ..models.cost import count_parameters, model_cost
 from ..timing import time_in_turn
 from . import acceleration
 from . import checkpoint as checkpoints
-from .callbacks import EpochBar, Patience, SeedEpoch
+from .callbacks import EpochBar, Patience, SeedEpoch, in_notebook
 from .data_module import ForecastData
 from .devices import share_batch_norms
 from .interruption import MidEpoch
+from .loggers import build_loggers, check_loggers
 from .run_folder import claim_folder, find_checkpoint, hold_folder, locate, release_folder, run_folder, say
 
 
@@ -44,13 +44,14 @@ class Experiment:
         config.py                 the resolved configuration, for -c
         checkpoints/best.ckpt     lowest validation loss;  last.ckpt  the end of the last epoch
         metrics.json, metrics.csv test scores by name
-        csv/, tensorboard/        what was logged during training
+        csv/, tensorboard/, ...   what was logged during training
         forecast.png, training.png  of :func:`openstl_svq.figures.draw_run`
     """
 
     def __init__(self, args: Namespace, dataloaders: Sequence[DataLoader] | None = None):
         if args.ckpt_path and not args.test:
             raise ValueError("--ckpt_path is the checkpoint that --test scores; to train on from one, give --resume.")
+        check_loggers(args.logger)
         self.started_from = find_checkpoint(args) if args.resume else None
         if self.started_from:
             run = run_folder(self.started_from)
@@ -100,11 +101,14 @@ class Experiment:
                 default=0,
             )
 
+    def _batches_per_epoch(self) -> int:
+        return min(len(self.data.train_loader), self.args.limit_train_batches or sys.maxsize)
+
     def _build_method(self) -> pl.LightningModule:
         method = get_method(self.args.method)
         try:
             return method.cls(
-                steps_per_epoch=len(self.data.train_loader),
+                steps_per_epoch=self._batches_per_epoch(),
                 test_mean=self.data.test_mean,
                 test_std=self.data.test_std,
                 save_dir=str(self.save_dir),
@@ -143,8 +147,7 @@ class Experiment:
             enable_version_counter=False,
             save_on_train_epoch_end=True,
         )
-        # In a log file every redrawing of the bar is a line of its own: a few of them per epoch are enough.
-        bar = EpochBar(refresh_rate=1 if sys.stdout.isatty() else max(1, len(self.data.train_loader) // 4))
+        bar = EpochBar(refresh_rate=1 if sys.stdout.isatty() or in_notebook() else 0)  # a log has its lines alone
         samples = self.processes * self.data.batch_size * self.batches_per_step
         callbacks = [SeedEpoch(args.seed), bar, best, last, MidEpoch(ckpt_dir / "last.ckpt", args.save_every, samples)]
         if args.compile:
@@ -158,14 +161,7 @@ class Experiment:
     def _build_trainer(self) -> pl.Trainer:
         args = self.args
         strategy = "ddp" if args.dist and args.strategy == "auto" else args.strategy
-        loggers = (
-            []
-            if args.test
-            else [
-                CSVLogger(self.save_dir, name="csv"),
-                TensorBoardLogger(self.save_dir, name="tensorboard", version=""),
-            ]
-        )
+        limits = {"limit_val_batches": 1, "limit_test_batches": 1} if args.fast_dev_run else {}
         return pl.Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
@@ -176,7 +172,9 @@ class Experiment:
             sync_batchnorm=self.processes > 1 and self.accelerator == "gpu",
             max_epochs=args.epoch,
             callbacks=self._callbacks(),
-            logger=loggers,
+            logger=[] if args.test else build_loggers(args, self.save_dir),
+            limit_train_batches=args.limit_train_batches,
+            **limits,
             plugins=[checkpoints.SafeCheckpointIO()],
             gradient_clip_val=args.clip_grad,
             gradient_clip_algorithm=args.clip_mode if args.clip_grad else None,
@@ -184,7 +182,7 @@ class Experiment:
             use_distributed_sampler=False,
             default_root_dir=self.save_dir,
             num_sanity_val_steps=0,
-            log_every_n_steps=max(1, min(50, len(self.data.train_loader))),
+            log_every_n_steps=min(50, self._batches_per_epoch()),
             enable_model_summary=False,
         )
 

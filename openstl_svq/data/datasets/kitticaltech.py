@@ -157,7 +157,10 @@ def _caltech(folder, length, size):
 
 def _decode(path, size) -> Iterator[np.ndarray]:
     """Every third frame, scaled to ``size``'s height and cut to its width: bytes ``(1, H, W, 3)``, blue, green, red."""
-    from skimage.transform import resize
+    try:
+        from skimage.transform import resize
+    except ImportError as error:
+        raise ImportError("Caltech's films need scikit-image: pip install 'openstl_svq[images]'") from error
 
     for image in seq_images(path, _EVERY):
         image = image[..., ::-1]
