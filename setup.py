@@ -51,6 +51,7 @@ setup(
         "openstl_svq": ["py.typed"],
         "openstl_svq.configs": ["**/*.py"],
         "openstl_svq.data": ["weather_sample/weather/*/*.nc"],
+        "openstl_svq.predict": ["pretrained/*/*"],
         "openstl_svq.reproduce": ["paper.csv"],
     },
     python_requires=">=3.10",

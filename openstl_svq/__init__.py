@@ -24,8 +24,9 @@ def load(
     (``test_mean``, ``test_std``) that data are normalised with.
 
     Args:
-        path: a checkpoint, the folder of a run, or weights that ``tools/export.py`` wrote (``model.safetensors`` or
-            its folder).
+        path: a checkpoint, the folder of a run, weights that ``tools/export.py`` or ``push_to_hub`` wrote
+            (``model.safetensors`` or its folder), ``hf://USER/NAME`` for those on Hugging Face's Hub, or
+            ``"weather_sample"``, the small model that comes with the package.
         fold: fold the codebook away: the same forecasts, without the codes. Exported weights may be folded already.
         plain: torch's own layers and memory format in place of the faster ones of ``openstl_svq.acceleration``, and the
             C library's own way with freed memory, of which the process otherwise keeps up to 2 GiB.
@@ -33,7 +34,8 @@ def load(
             that the checkpoint names, from this machine. Nothing of a checkpoint runs otherwise.
 
     Raises:
-        FileNotFoundError: there is no such checkpoint.
+        FileNotFoundError: there is no such checkpoint or model.
+        ConnectionError: the Hub cannot be reached.
         ImportError: a plug-in that it was trained with cannot be loaded.
         ValueError: it is damaged, unsafe to load, does not carry its configuration, or needs a plug-in that may not run.
     """
@@ -42,14 +44,17 @@ def load(
     from .methods import get_method
     from .predict import Forecaster
     from .predict.export import is_export, load_export
+    from .predict.hub import find_model
     from .training import checkpoint, run_folder
 
+    path = find_model(path)
     if is_export(path):
         file, state = load_export(path)
     else:
         file = run_folder.locate(path)
         state = checkpoint.load(file)
         checkpoint.saved_config(state)
+        state["hyper_parameters"]["save_dir"] = str(run_folder.run_folder(file))  # it may have been moved
     plugins.load_installed()
     plugins.load(state["hyper_parameters"].get("plugins", []), trusted=None if allow_code else [])
     method_class = get_method(state["hyper_parameters"]["method"]).cls

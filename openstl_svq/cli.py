@@ -87,6 +87,9 @@ def main(command: Callable[[], None]) -> None:
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # nohup has SIGHUP ignored
             signal.signal(number, _end_of(os.getpid()))
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # which devices there are, tips, advertisements
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(
+        logging.WARNING
+    )  # importing it resets the above
     for message in _KNOWN_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
     try:

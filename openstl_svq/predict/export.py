@@ -14,6 +14,7 @@ from ..files import replacing
 from ..naming import choose
 
 CARD, WEIGHTS = "card.json", "model.safetensors"
+_ELSEWHERE = {"data_root": "./data", "res_dir": "work_dirs"}
 
 
 class Program(nn.Module):
@@ -101,7 +102,8 @@ def export_weights(method: nn.Module, folder: Path, *, fold: bool = True) -> Non
     hparams = {key: value for key, value in method.hparams.items() if key not in ("test_mean", "test_std")}
     card = {
         "openstl_svq": __version__,
-        "config": checkpoint.saved_config({"hyper_parameters": dict(method.hparams)}),
+        # Where the data and the runs lay is nobody else's business.
+        "config": checkpoint.saved_config({"hyper_parameters": dict(method.hparams)}) | _ELSEWHERE,
         "folded": bool(folded),
         "normalisation": {
             "mean": torch.as_tensor(method.hparams.test_mean).tolist(),
@@ -109,6 +111,7 @@ def export_weights(method: nn.Module, folder: Path, *, fold: bool = True) -> Non
         },
         "trained_on": hparams.get("trained_on") or {},
         "steps_per_epoch": hparams.get("steps_per_epoch"),
+        "test": scores_of(method),
         "weights": WEIGHTS,
     }
     tensors = {
@@ -119,6 +122,20 @@ def export_weights(method: nn.Module, folder: Path, *, fold: bool = True) -> Non
         save_file(tensors, partial)
     with replacing(folder / CARD) as partial:
         partial.write_text(json.dumps(card, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def scores_of(method: nn.Module) -> dict | None:
+    """``scores`` and ``provenance`` of the run that ``method`` was loaded from, or of its export; None where it was not
+    tested."""
+    folder = Path(str(method.hparams.get("save_dir") or "."))
+    try:
+        if (folder / CARD).is_file():
+            return json.loads((folder / CARD).read_text(encoding="utf-8")).get("test")
+        record = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        provenance = {key: value for key, value in record["provenance"].items() if key != "checkpoint"}
+        return {"scores": record["scores"], "provenance": provenance, "units": record.get("units")}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def is_export(path) -> bool:

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .hub import Shared
+
 # Standard deviations of the training data that a channel's mean may lie away from theirs. Degrees Celsius in place of
 # kelvin are 13 of them on the globe and more on a smaller grid; bytes in place of shares are over 100.
 _FAR = 8
@@ -11,7 +13,7 @@ _SLACK = 0.5  # by which shares may leave [0, 1]: forecasts do, and may be given
 UNCHECKED = "or turn the check off if they are meant so (check_range=False, --no_range_check)"
 
 
-class Forecaster:
+class Forecaster(Shared):
     """Goes in front of a trained method (see :func:`openstl_svq.load`) and forecasts in the data's own unit.
 
     Calling the method itself takes and gives normalised tensors, as in training.
