@@ -134,6 +134,13 @@ def create_parser() -> argparse.ArgumentParser:
     group.add_argument("--strategy", default="auto", help="Lightning's: auto, ddp, ...")
     group.add_argument("--num_nodes", default=1, type=int)
     group.add_argument(
+        "--sync_batchnorm",
+        default=True,
+        action=argparse.BooleanOptionalAction,
+        help="batch norms use the statistics of the batches of all processes, so that several train as one does; without "
+        "it each process has its own, as in OpenSTL: no waiting for the others, and another training",
+    )
+    group.add_argument(
         "--total_batch_size",
         default=None,
         type=int,

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from .files import refuse_special
 from .plugins import reading
 
 Code = Literal["never", "plugins", "any"]
@@ -68,6 +69,8 @@ def load_config(filename: str | Path, code: Code = "never") -> dict[str, Any]:
 def _load(path: Path, code: Code, chain: tuple) -> dict:
     resolved = path.resolve()
     asked_by = f" (inherited by {chain[-1]})" if chain else ""
+    if path.exists():
+        refuse_special(path)
     if not path.is_file():
         nearby = sorted(p.name for p in path.parent.glob("*.py")) if path.parent.is_dir() else []
         hint = f" In {path.parent} there are: {', '.join(nearby)}." if nearby else ""

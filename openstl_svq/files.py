@@ -1,13 +1,18 @@
 """Files that are complete or absent."""
 
+import errno
 import glob
 import os
 import platform
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# What a system answers where no more can be written: the disk is full, or this user's share of it, or the file too large.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -35,6 +40,10 @@ def replacing(path) -> Iterator[Path]:
         yield partial
         flush_to_disk(partial)
         os.replace(partial, path)
+    except OSError as error:
+        if error.errno in DISK_FULL and error.filename in (None, str(partial)):  # a write does not know where it goes
+            raise OSError(error.errno, f"{path} could not be written: {error.strerror}. Make room for it") from error
+        raise
     finally:
         partial.unlink(missing_ok=True)
 
@@ -76,14 +85,27 @@ def inside(folder, name: str, what: str) -> Path:
     return path
 
 
+def refuse_special(path: Path | str) -> os.stat_result:
+    """What is known of ``path``; a ValueError if reading it could wait for ever, as from a pipe or a device."""
+    about = os.stat(path)
+    if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
+        raise ValueError(f"{path} is no file and no folder, but a pipe, a socket or a device.")
+    return about
+
+
 @contextmanager
-def reading(what) -> Iterator[None]:
-    """Turns the errors that a damaged file or archive raises into a ValueError that names ``what`` is read."""
+def reading(what: Path | str) -> Iterator[None]:
+    """Turns the errors that a damaged file or archive raises into a ValueError that names ``what`` is read.
+
+    A path is refused at once where it is neither a file nor a folder.
+    """
+    if isinstance(what, Path):
+        refuse_special(what)
     try:
         yield
     except (FileNotFoundError, PermissionError):
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, RuntimeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(
             f"{what} cannot be read ({error}): it may be damaged or cut off, or hold objects instead of numbers. "
             "Fetch it again."

@@ -30,6 +30,17 @@ def _container_room() -> int | None:
     return None
 
 
+def refuse_too_large(what: str, size: int, advice: str = "") -> None:
+    """A ValueError where ``what``, which is about to be read, is of more bytes than memory has left."""
+    free = available_memory("cpu")
+    if free is not None and size > free:
+        raise ValueError(f"{what}: {_bytes(size)} once unpacked, and {_bytes(free)} of memory are free.{advice}")
+
+
+def _bytes(count: float) -> str:
+    return f"{1e-9 * count:,.1f} GB" if count >= 1e8 else f"{1e-6 * count:,.3f} MB"
+
+
 def available_memory(device: torch.device | str) -> int | None:
     """Bytes that can still be allocated on `device` ("cpu" or CUDA), or None where that cannot be told."""
     device = torch.device(device)

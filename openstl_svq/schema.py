@@ -148,6 +148,7 @@ RULES: dict[str, Rule] = {
     "gpus": list_of(_count, distinct=True),
     "num_nodes": _from_one,
     "total_batch_size": maybe(_from_one),
+    "sync_batchnorm": switch,
     "save_every": _not_negative,
     "plain": switch,
     "logger": maybe(list_of(choice(("csv", "tensorboard", "wandb", "mlflow")), distinct=True)),

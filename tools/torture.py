@@ -469,7 +469,10 @@ SETTINGS = {
     "batch_size": _POSITIVE_INT,
     "val_batch_size": _POSITIVE_INT,
     "epoch": {"good": ("1", "2"), "nonsense": _POSITIVE_INT["nonsense"]},
-    "pre_seq_length": {"good": (str(STEPS),), "nonsense": ("4", *_POSITIVE_INT["nonsense"])},  # in_shape has three
+    "pre_seq_length": {  # in_shape has three, which an unset one follows
+        "good": (str(STEPS), "None"),
+        "nonsense": ("4", *_POSITIVE_INT["nonsense"][:-1]),
+    },
     "aft_seq_length": {"good": ("1", "3", "5"), "nonsense": _POSITIVE_INT["nonsense"]},
     "num_workers": {"good": ("0", "1"), "nonsense": _COUNT["nonsense"]},
     "patience": _COUNT,

@@ -5,6 +5,7 @@ import errno
 import glob
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files import flush_to_disk, replacing
+from ..files import DISK_FULL, flush_to_disk, replacing
 from .frames import ArrayFrames, Decode, FileFrames, Frames, channel_statistics, chunk_length, in_chunks, per_channel
 
 try:
@@ -44,7 +45,7 @@ def cache_frames(frames: Frames, *, beside: Path, name: str, key, memory_limit: 
     Raises:
         OSError: no folder can be written, or the disk is full.
     """
-    if 4 * int(np.prod(frames.shape)) <= (IN_MEMORY if memory_limit is None else memory_limit):
+    if 4 * math.prod(frames.shape) <= (IN_MEMORY if memory_limit is None else memory_limit):
         array = np.empty(frames.shape, dtype=np.float32)
         for begin, values in in_chunks(frames):
             array[begin : begin + len(values)] = values
@@ -219,7 +220,7 @@ def _locked(path: Path):
 def _build(path: Path, blocks: Iterable[np.ndarray], shape, dtype):
     part = path.with_suffix(f".{os.getpid()}.part")
     dtype = np.dtype(dtype)
-    needed = dtype.itemsize * int(np.prod(shape))
+    needed = dtype.itemsize * math.prod(int(n) for n in shape)
     try:
         if needed > shutil.disk_usage(path.parent).free:  # better said before than after the disk is full
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -239,7 +240,7 @@ def _build(path: Path, blocks: Iterable[np.ndarray], shape, dtype):
         flush_to_disk(part)
         os.replace(part, path)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in DISK_FULL:
             raise
         free = shutil.disk_usage(path.parent).free
         raise OSError(

@@ -1,5 +1,6 @@
 """Where frames come from: one small interface, so that windows over them need no copy per dataset."""
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def chunk_length(frame_bytes: int) -> int:
 
 def in_chunks(frames: Frames) -> Iterator[tuple[int, np.ndarray]]:
     """All of ``frames`` in order, some at a time, each chunk with the index of its first frame."""
-    chunk = chunk_length(4 * int(np.prod(frames.shape[1:])))
+    chunk = chunk_length(4 * math.prod(frames.shape[1:]))
     for begin in range(0, len(frames), chunk):
         yield begin, frames.read(np.arange(begin, min(begin + chunk, len(frames))))
 

@@ -1,5 +1,6 @@
 """What this package adds to every method of either host: losses, noise, schedules, honest and streaming tests."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import torch
@@ -113,10 +114,11 @@ class ForecastMethod:
     def _check_finite(self, what: str, value: Tensor | None):
         """Raised before a checkpoint could be written, so the saved ones stay good."""
         if value is not None and not torch.isfinite(value).all():
+            earlier = Path(self.hparams.save_dir, "checkpoints", "last.ckpt").is_file()
             raise FloatingPointError(
                 f"the {what} is {value.item()} in epoch {self.current_epoch}, step {self.global_step}. Lower --lr (now "
-                f"{self.hparams.lr}), bound the gradient with --clip_grad 1, or use --precision 32 if it was lower. "
-                "Checkpoints of earlier epochs are intact."
+                f"{self.hparams.lr}), bound the gradient with --clip_grad 1, or use --precision 32 if it was lower."
+                + (" Checkpoints of earlier epochs are intact." if earlier else "")
             )
 
     # test

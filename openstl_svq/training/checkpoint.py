@@ -63,14 +63,8 @@ def save(checkpoint: Mapping, path: str | Path) -> None:
         reason = _disk_failure(error)
         if reason is None:
             raise
-        raise OSError(
-            f"checkpoint {path} could not be written: {reason}. "
-            + (
-                "Checkpoints written before are intact: free space, and continue with --resume."
-                if path.with_name("last.ckpt").is_file()
-                else "None was written before: free space, or choose another disk with --res_dir, and start again."
-            )
-        ) from error
+        advice = left_by(path.parent.parent) if path.parent.name == "checkpoints" else "Make room for it."
+        raise OSError(f"checkpoint {path} could not be written: {reason}. {advice}") from error
 
 
 def load(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
@@ -102,6 +96,13 @@ def load(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
     if not isinstance(checkpoint, Mapping) or "state_dict" not in checkpoint:
         raise ValueError(f"{path} is no checkpoint of a run: it has no 'state_dict'. Give RUN/checkpoints/best.ckpt.")
     return checkpoint
+
+
+def left_by(run: Path) -> str:
+    """What to do once there is room again on the disk that the folder ``run`` is on."""
+    if (run / "checkpoints" / "last.ckpt").is_file():
+        return f"Its last.ckpt is as it was: free space, and continue with --resume {run}"
+    return "It has no last.ckpt yet: free space, or choose another disk with --res_dir, and start again."
 
 
 def _check_sums(path: Path) -> None:

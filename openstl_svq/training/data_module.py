@@ -102,7 +102,8 @@ class ForecastData(pl.LightningDataModule):
     def __init__(self, train_loader: DataLoader, valid_loader: DataLoader, test_loader: DataLoader, config: dict):
         super().__init__()
         self.train_loader, self.valid_loader, self.test_loader = train_loader, valid_loader, test_loader
-        for split, loader in zip(("training", "validation", "test"), (train_loader, valid_loader, test_loader)):
+        self._loaders = {"training": train_loader, "validation": valid_loader, "test": test_loader}
+        for split, loader in self._loaders.items():
             if not len(loader):
                 raise ValueError(
                     f"the {split} data of {config['dataname']} make no batch: {len(loader.dataset)} samples, batch "
@@ -124,11 +125,20 @@ class ForecastData(pl.LightningDataModule):
         """Shares ``total_batch_size``, where it is given, among ``processes``; the batches that make one step.
 
         Raises:
-            ValueError: it cannot be shared evenly, or there are fewer samples than processes or than a step takes.
+            ValueError: it cannot be shared evenly; a split has fewer samples than there are processes, or than a step
+                or a batch of every process takes.
         """
         total, samples = self.config.get("total_batch_size"), len(self.train_loader.dataset)
-        if samples < processes:
-            raise ValueError(f"{processes} processes for {samples} training samples: use {samples} devices or fewer.")
+        for split, loader in self._loaders.items():
+            size = len(loader.dataset)
+            if size < processes:
+                raise ValueError(f"{processes} processes for {size} {split} samples: use {size} devices or fewer.")
+            shared = split == "training" and total is not None
+            if processes > 1 and loader.drop_last and not shared and size // processes < (loader.batch_size or 1):
+                raise ValueError(
+                    f"each of {processes} processes has {size // processes} of the {size} {split} samples, which make no "
+                    f"batch of {loader.batch_size}: take a batch size of {size // processes} or less, or fewer devices."
+                )
         if total is None:
             return 1
         if not isinstance(self.train_loader.sampler, RandomSampler):
@@ -156,7 +166,7 @@ class ForecastData(pl.LightningDataModule):
         if torch.equal(mean, self.test_mean) and torch.equal(std, self.test_std):
             return None
         shown = f"mean {_shown(mean)} and deviation {_shown(std)}"
-        datasets = [loader.dataset for loader in (self.train_loader, self.valid_loader, self.test_loader)]
+        datasets = [loader.dataset for loader in self._loaders.values()]
         if not all(isinstance(dataset, WindowDataset) for dataset in datasets):
             raise ValueError(
                 f"the weights were trained on data normalised with {shown}, and OpenSTL's loader normalises these with "

@@ -1,10 +1,11 @@
 """One run from start to end, in either host: devices, precision, early stopping, resume, safe checkpoints, scores."""
 
+import contextlib
 import datetime
 import statistics
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -16,7 +17,7 @@ from torch.utils.data import DataLoader
 from .. import __version__
 from .. import config as configuration
 from .. import protocol as protocols
-from ..files import replacing
+from ..files import DISK_FULL, replacing
 from ..host import describe, example_input, load_data
 from ..methods import get_method
 from ..metrics.report import format_table, write_metrics
@@ -83,7 +84,8 @@ class Experiment:
         self.batches_per_step = self.data.split_among(self.processes)
         self.method = self._build_method()
         acceleration.prepare(self.method, self.accelerator, args)
-        if self.processes > 1 and self.accelerator == "cpu":  # Lightning's way is for GPUs alone
+        shared = args.sync_batchnorm and self.processes > 1
+        if shared and self.accelerator == "cpu":  # Lightning's way is for GPUs alone
             share_batch_norms(self.method)
         self.trainer = self._build_trainer()
         self.method.hparams["trained_on"] = self.data.trained_on()  # into every checkpoint, for openstl_svq.predict
@@ -169,7 +171,7 @@ class Experiment:
             strategy=strategy,
             precision=args.precision,
             accumulate_grad_batches=self.batches_per_step,
-            sync_batchnorm=self.processes > 1 and self.accelerator == "gpu",
+            sync_batchnorm=args.sync_batchnorm and self.processes > 1 and self.accelerator == "gpu",
             max_epochs=args.epoch,
             callbacks=self._callbacks(),
             logger=[] if args.test else build_loggers(args, self.save_dir),
@@ -224,6 +226,10 @@ class Experiment:
 
     def train(self) -> None:
         """Trains until ``epoch`` or until validation stops improving; leaves the best weights in the method."""
+        with self._on_disk():
+            self._train()
+
+    def _train(self) -> None:
         self._introduce()
         best, last = (self.save_dir / "checkpoints" / name for name in ("best.ckpt", "last.ckpt"))
         stopped = self.args.patience and self._waited >= self.args.patience
@@ -249,13 +255,27 @@ class Experiment:
 
     def test(self) -> dict[str, dict]:
         """Scores the weights in the method; writes and prints them. Returns ``{name of the forecast: scores}``."""
-        if self.args.test:
-            self._introduce()
-        self.trainer.test(self.method, self.data, verbose=False)
-        results = self.method.test_results
-        if self.trainer.is_global_zero:
-            self._report(results)
-        return results
+        with self._on_disk():
+            if self.args.test:
+                self._introduce()
+            self.trainer.test(self.method, self.data, verbose=False)
+            results = self.method.test_results
+            if self.trainer.is_global_zero:
+                self._report(results)
+            return results
+
+    @contextlib.contextmanager
+    def _on_disk(self) -> Iterator[None]:
+        """Says which disk is full, and what is left of the run: the loggers' errors name no file."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in DISK_FULL:
+                raise
+            raise OSError(
+                f"the run folder {self.save_dir} could not be written: {error.strerror}. "
+                f"{checkpoints.left_by(self.save_dir)}"
+            ) from error
 
     def _introduce(self):
         """Says what is about to run, and keeps its configuration."""

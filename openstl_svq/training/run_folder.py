@@ -9,6 +9,8 @@ from pathlib import Path
 from pytorch_lightning.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from pytorch_lightning.utilities import rank_zero_only
 
+from ..files import refuse_special
+
 try:
     import fcntl
 except ImportError:  # not on Windows
@@ -30,6 +32,8 @@ def locate(place: str | Path, name: str = "best") -> Path:
         FileNotFoundError: there is none.
     """
     place = Path(place)
+    if place.exists():
+        refuse_special(place)
     if place.is_file():
         return place
     path = place / "checkpoints" / f"{name}.ckpt"
@@ -52,6 +56,8 @@ def find_checkpoint(args: Namespace) -> Path:
         FileNotFoundError: there is none: a run is never started from scratch in silence.
     """
     place = Path(args.res_dir, args.ex_name) if args.resume is True else Path(args.resume)
+    if place.exists():
+        refuse_special(place)
     path = place / "checkpoints" / "last.ckpt" if place.is_dir() or args.resume is True else place
     if not path.is_file():
         runs = sorted(p.parent.parent.name for p in Path(args.res_dir).glob("*/checkpoints/last.ckpt"))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...files import reading
 from .. import synthetic
 from ..formats.images import ImageFormat, ImageFrames, resize
 from ..registry import Dataset, Entry, make_entry, register_dataset
@@ -55,7 +56,9 @@ class _Windows:
         if self.shape[0] != 3:
             raise ValueError(f"human is in colour: in_shape must have 3 channels, got {config['in_shape']}.")
         prefixes, first = [], []
-        for line_number, line in enumerate((root / list_name).read_text().splitlines(), 1):
+        with reading(root / list_name):
+            lines = (root / list_name).read_text().splitlines()
+        for line_number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:

@@ -93,7 +93,12 @@ def _npy(folder, split):
     for path in (data, indices):
         if not path.exists():
             raise FileNotFoundError(f"kitticaltech: no file {path}.")
-    return _images(data), np.load(indices).astype(np.int64)
+    return _images(data), _indices(indices)
+
+
+def _indices(path) -> np.ndarray:
+    with reading(path):
+        return np.load(path).astype(np.int64)
 
 
 def _images(path) -> FileFrames:
@@ -130,7 +135,7 @@ def _caltech(folder, length, size):
         indices = folder / "indices_cache.npy"
         if not indices.exists():
             raise FileNotFoundError(f"kitticaltech: {folder} has data_cache.npy and no indices_cache.npy.")
-        return _images(folder / "data_cache.npy"), np.load(indices).astype(np.int64)
+        return _images(folder / "data_cache.npy"), _indices(indices)
     videos = sorted(folder.glob("*/*.seq"))
     if not videos:
         raise FileNotFoundError(f"kitticaltech: no {folder}/<set>/*.seq and no data_cache.npy there.")

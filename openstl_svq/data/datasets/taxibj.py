@@ -7,6 +7,7 @@ import numpy as np
 
 from ...files import reading
 from .. import synthetic
+from ..formats.arrays import read_member
 from ..frames import ArrayFrames
 from ..registry import Dataset, Entry, make_entry, register_dataset
 from ..sources import Source
@@ -55,8 +56,7 @@ def _windows(path, split, steps, in_shape) -> Source:
     for name, begin, count in ((f"X_{split}", 0, steps[0]), (f"Y_{split}", steps[0], steps[1])):
         if name not in file:
             raise ValueError(f"{path} has no array {name}; it has {', '.join(file.files)}.")
-        with reading(path):
-            values = file[name]
+        values = read_member(file, name, path)
         if begin == 0:
             frames = np.empty((len(values), sum(steps), *in_shape[1:]), dtype=np.float32)
         if values.ndim != 5 or values.shape[1:] != (count, *in_shape[1:]):

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from ...files import refuse_special
 from ..frames import Decode
 from ..sources import Source
 from .arrays import ARRAYS, open_array
-from .folders import files_in, refuse_special
+from .folders import files_in
 from .images import IMAGES, open_images
 from .stores import STORES, open_store
 from .videos import VIDEOS, open_videos

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ...files import reading
-from ...memory import available_memory
+from ...memory import refuse_too_large
 from ...naming import choose
 from ..frames import ArrayFrames, FileFrames, Frames, from_images
 from ..sources import Source
@@ -38,12 +38,9 @@ def open_array(path: Path, data_name: str | None = None, *, bytes_are_images: bo
                 f"{path} has the arrays {', '.join(names)}: say which one with data_name, or call it frames."
             )
         name = choose("array", data_name or ("frames" if "frames" in names else names[0]), names)
-        _refuse_too_large(path, name)
-        with reading(f"{path}: the array {name}"):  # only now are they read
-            array = content[name]
+        array = read_member(content, name, path)
         for key in {"time", "times"} & set(content.files):
-            with reading(f"{path}: the array {key}"):
-                times = content[key]
+            times = read_member(content, key, path)
         if times is not None and times.dtype.kind != "M":
             raise ValueError(
                 f"{path}: its times must be datetime64, got {times.dtype}. Convert them, or leave them out."
@@ -64,16 +61,17 @@ def open_array(path: Path, data_name: str | None = None, *, bytes_are_images: bo
     return Source(frames, name, **times_or_numbers(times, path), video=video, field=not images, paths=(path,))
 
 
-def _refuse_too_large(path: Path, name: str) -> None:
-    """A compressed archive may unpack to far more than it is, and to more than memory holds."""
+def read_member(content, name: str, path: Path) -> np.ndarray:
+    """The array ``name`` of the open archive ``content``, which only now is read.
+
+    Raises:
+        ValueError: it is damaged, or unpacks to more than memory holds.
+    """
     with zipfile.ZipFile(path) as archive:
         size = archive.getinfo(f"{name}.npy").file_size
-    free = available_memory("cpu")
-    if free is not None and size > free:
-        raise ValueError(
-            f"{path}: the array {name} unpacks to {1e-9 * size:.1f} GB, and {1e-9 * free:.1f} GB of memory are free. Save "
-            "it as an .npy, which is read from disk piece by piece."
-        )
+    refuse_too_large(f"{path}: the array {name}", size, " Save it as an .npy, which is read from disk piece by piece.")
+    with reading(f"{path}: the array {name}"):
+        return content[name]
 
 
 def _number_view(array: np.ndarray) -> np.ndarray:

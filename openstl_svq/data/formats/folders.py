@@ -1,8 +1,9 @@
 """What lies in a folder."""
 
 import os
-import stat
 from pathlib import Path
+
+from ...files import refuse_special
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -27,11 +28,3 @@ def files_in(folder: Path) -> list[Path]:
     for path in found:
         refuse_special(path)
     return sorted(found)
-
-
-def refuse_special(path: Path | str) -> os.stat_result:
-    """What is known of ``path``; a ValueError if reading it could wait for ever, as from a pipe or a device."""
-    about = os.stat(path)
-    if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
-        raise ValueError(f"{path} is no file and no folder, but a pipe, a socket or a device.")
-    return about

@@ -1,11 +1,13 @@
 """Hickle files (.hkl), which are HDF5 beneath."""
 
+import math
 import re
 from pathlib import Path
 
 import numpy as np
 
 from ...files import reading
+from ...memory import refuse_too_large
 from ..frames import Frames, from_images
 
 
@@ -19,13 +21,20 @@ class HickleImages(Frames):
             if len(found) != 1 or len(found[0].shape) != 4:
                 raise ValueError(f"{path} does not hold one array of images (N, H, W, 3).")
             self._name = found[0].name
-            self.shape = (len(found[0]), *from_images(found[0][:1]).shape[1:])
+            self.shape = (len(found[0]), *from_images(_rows(found[0], 0, 1, path)).shape[1:])
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         with _hdf5(self.path) as file:
             indices = np.asarray(indices)
             first = int(indices.min())
-            return from_images(file[self._name][first : int(indices.max()) + 1][indices - first])
+            return from_images(_rows(file[self._name], first, int(indices.max()) + 1, self.path)[indices - first])
+
+
+def _rows(array, begin: int, end: int, path: Path) -> np.ndarray:
+    size = array.dtype.itemsize * max(math.prod((end - begin, *array.shape[1:])), math.prod(array.chunks or ()))
+    refuse_too_large(f"{path}: {end - begin} images of {array.shape[1:]}", size)
+    with reading(path):
+        return array[begin:end]
 
 
 def hickle_strings(path: Path) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ...files import refuse_special
 from ..frames import Decode, Frames, from_images
 from ..sources import Source
 
@@ -111,6 +112,8 @@ def _opened(file):
     from PIL import Image
 
     try:
+        if isinstance(file, (str, Path)):
+            refuse_special(file)
         with Image.open(file) as image:
             if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
                 raise ValueError(

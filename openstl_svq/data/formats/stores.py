@@ -1,18 +1,24 @@
 """Stores of named variables: NetCDF and Zarr."""
 
+import contextlib
+import math
 import re
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ...files import refuse_special
+from ...memory import refuse_too_large
 from ...naming import choose
 from ..frames import Frames
 from ..sources import Grid, Source
 from ..times import times_or_numbers
 from .classic import end_of_values
-from .folders import files_in, refuse_special
+from .folders import files_in
 
 STORES = (".nc", ".nc4", ".zarr")
 
@@ -23,10 +29,9 @@ def open_store(path: Path, data_name: str | Sequence[str] | None = None) -> Sour
     Args:
         data_name: the variables; needed where there are several.
     """
-    import xarray as xr
 
     try:
-        data = _decoded(xr.open_zarr(path, decode_cf=False), path) if path.suffix == ".zarr" else open_netcdf(path)
+        data = _open_zarr(path) if path.suffix == ".zarr" else open_netcdf(path)
     except ImportError as error:
         raise ModuleNotFoundError(f"{path} needs zarr, which is not installed: pip install zarr ({error})") from error
     except (OSError, RuntimeError, KeyError) as error:
@@ -57,7 +62,7 @@ def open_store(path: Path, data_name: str | Sequence[str] | None = None) -> Sour
     lat, lon = _degrees(arrays[0], y, "latitude"), _degrees(arrays[0], x, "longitude")
     lat, lon = (None, None) if lat is None or lon is None else (lat, lon)
     return Source(
-        StoreFrames(arrays),
+        StoreFrames(arrays, path),
         names[0] if len(names) == 1 else names,
         **times_or_numbers(arrays[0].coords[time].values if time in arrays[0].coords else None, path),
         units=units.pop() if len(units) == 1 else None,
@@ -71,23 +76,40 @@ def open_store(path: Path, data_name: str | Sequence[str] | None = None) -> Sour
 
 
 class StoreFrames(Frames):
-    """Frames of variables with time in front, which become channels; quick where they follow each other."""
+    """Frames of variables with time in front, which become channels; quick where they follow each other.
 
-    def __init__(self, arrays: Sequence):
-        self._arrays = arrays
+    Args:
+        path: of the store, for messages.
+    """
+
+    def __init__(self, arrays: Sequence, path: Path):
+        self._arrays, self._path = arrays, path
         channels = sum(a.shape[1] if a.ndim == 4 else 1 for a in arrays)
         self.shape = (arrays[0].shape[0], channels, *arrays[0].shape[-2:])
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        parts = [rows_of(a, indices) for a in self._arrays]
+        parts = [rows_of(a, indices, self._path) for a in self._arrays]
         return np.concatenate([p if p.ndim == 4 else p[:, None] for p in parts], axis=1, dtype=np.float32)
 
 
-def rows_of(array, indices: np.ndarray) -> np.ndarray:
+def rows_of(array, indices: np.ndarray, path: Path) -> np.ndarray:
     """Scattered places along the first dimension, as one slice and then a choice: the libraries below read scattered
-    ones one by one."""
+    ones one by one.
+
+    Raises:
+        ValueError: the store at ``path`` is damaged there, or that is more than memory can hold.
+    """
     low = int(indices.min())
-    return array[low : int(indices.max()) + 1].values[indices - low]
+    rows = array[low : int(indices.max()) + 1]
+    stored = array.encoding.get("chunksizes") or array.encoding.get("chunks") or ()  # unpacked as a whole
+    count = max(math.prod(rows.shape), math.prod(stored))
+    refuse_too_large(
+        f"{path}: {len(rows)} frames of {array.name} on {rows.shape[1:]} points", rows.dtype.itemsize * count
+    )
+    try:
+        return rows.values[indices - low]
+    except (OSError, RuntimeError, ValueError, zlib.error) as error:
+        raise ValueError(unreadable(path, error)) from error
 
 
 def grid_of(arrays: Sequence, flip: bool = False) -> Grid:
@@ -142,12 +164,28 @@ def _places(array, dim) -> np.ndarray:
     return array[dim].values if numbered else np.arange(array.sizes[dim])
 
 
+def _open_zarr(path: Path):
+    import xarray as xr
+    import zarr
+
+    with contextlib.suppress(KeyError, OSError, TypeError):  # what is no group is refused below
+        _refuse_long(path, ((name, a.shape, a.dtype) for name, a in zarr.open_group(path, mode="r").arrays()))
+    return _decoded(xr.open_zarr(path, decode_cf=False), path)
+
+
+def _refuse_long(path, variables: Iterable[tuple[str, tuple, Any]]) -> None:
+    """Coordinates are read whole when a store is opened. ``variables``: name, shape and type of each."""
+    for name, shape, dtype in variables:
+        if len(shape) == 1:
+            refuse_too_large(f"{path}: {name}", shape[0] * np.dtype(dtype).itemsize)
+
+
 def open_netcdf(path):
     """The file as an xarray dataset, values not read yet; a ValueError if it is damaged."""
     import xarray as xr
 
     stat = refuse_special(path)
-    _refuse_cut_off(str(path), stat.st_size, stat.st_mtime_ns)
+    _look_through(str(path), stat.st_size, stat.st_mtime_ns)
     try:
         return _decoded(xr.open_dataset(path, decode_cf=False), path)
     except PermissionError:
@@ -163,8 +201,10 @@ def open_netcdf(path):
         raise ValueError(unreadable(path, error)) from error
 
 
-def unreadable(path, error: Exception) -> str:
-    """What is wrong with a NetCDF file that cannot be read."""
+def unreadable(path: Path, error: Exception) -> str:
+    """What is wrong with a store that cannot be read."""
+    if path.suffix == ".zarr":
+        return f"{path} cannot be read as Zarr ({error}): it may be damaged or cut off; fetch it again."
     import netCDF4
 
     szip = "" if netCDF4.__has_szip_support__ else " (or be compressed with szip, which this netCDF4 cannot read)"
@@ -172,20 +212,27 @@ def unreadable(path, error: Exception) -> str:
 
 
 @lru_cache(maxsize=256)
-def _refuse_cut_off(path: str, size: int, changed: int) -> None:
-    """The library reads the missing end of a classic file as zeros. ``size`` and ``changed`` are the cache's."""
+def _look_through(path: str, size: int, changed: int) -> None:
+    """A ValueError where a file would be read wrongly, or not fit in memory. ``size`` and ``changed`` are the cache's.
+
+    The library reads the missing end of a classic file as zeros.
+    """
+    import netCDF4
+
+    complete = True
     with open(path, "rb") as file:
-        if file.read(3) != b"CDF":
-            return
-        file.seek(0)
-        try:
-            complete = size >= end_of_values(file)
-        except (ValueError, LookupError, OverflowError):
-            complete = False
+        if file.read(3) == b"CDF":
+            file.seek(0)
+            try:
+                complete = size >= end_of_values(file)
+            except (ValueError, LookupError, OverflowError):
+                complete = False
     if not complete:
         raise ValueError(
             f"{path} is cut off: the file is shorter than its header says ({size:,} bytes). Fetch it again."
         )
+    with contextlib.suppress(OSError, RuntimeError), netCDF4.Dataset(path) as file:  # damage is told when it is opened
+        _refuse_long(path, ((name, v.shape, v.dtype) for name, v in file.variables.items()))
 
 
 def _decoded(data, path):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...files import refuse_special
 from ..cache import cached_file, fingerprint
 from ..frames import Decode, Frames
 from ..sources import Source
@@ -67,6 +68,7 @@ def images_in(path: Path) -> Iterator[np.ndarray]:
     """The images of a video: bytes ``(H, W)`` or ``(H, W, 3)``."""
     import imageio.v3 as imageio
 
+    refuse_special(path)
     try:
         for frame in imageio.imiter(path):
             yield frame if frame.ndim == 2 else frame[..., :3]
@@ -79,13 +81,18 @@ def images_in(path: Path) -> Iterator[np.ndarray]:
         ) from error
 
 
+def _content(path: Path) -> bytes:
+    refuse_special(path)
+    return path.read_bytes()
+
+
 def seq_offsets(path: Path) -> list[int]:
     """Where the JPEG images of a Norpix .seq video begin."""
-    return [match.start() for match in re.finditer(re.escape(_JPEG), path.read_bytes())]
+    return [match.start() for match in re.finditer(re.escape(_JPEG), _content(path))]
 
 
 def seq_images(path: Path, every: int) -> Iterator[np.ndarray]:
     """The last of each ``every`` images of a Norpix .seq video: bytes ``(H, W, 3)``."""
-    data, offsets = path.read_bytes(), seq_offsets(path)
+    data, offsets = _content(path), seq_offsets(path)
     for number in range(every - 1, len(offsets) // every * every, every):
         yield read_image(io.BytesIO(data[offsets[number] :]))

@@ -11,7 +11,7 @@ import numpy as np
 from ...files import replacing
 from ..frames import Frames
 from ..sources import Source
-from .stores import grid_of, open_netcdf, rows_of, unreadable
+from .stores import grid_of, open_netcdf, rows_of
 
 
 @dataclass(frozen=True)
@@ -311,11 +311,7 @@ class WeatherFrames(Frames):
             here = np.flatnonzero(variable.file[rows] == number)
             positions = variable.position[rows[here]]
             with open_netcdf(path) as data:
-                array = variable.array_in(data)
-                try:
-                    values = rows_of(array, positions)
-                except (OSError, RuntimeError) as error:
-                    raise ValueError(unreadable(path, error)) from error
+                values = rows_of(variable.array_in(data), positions, path)
             values = values.reshape(len(here), variable.channels, *self.shape[2:])
             self._refuse_missing(values, variable, path, positions)
             out[here] = values
