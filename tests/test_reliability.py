@@ -1,7 +1,9 @@
 """Nothing lost, nothing silently wrong: signals, spoiled weights, precision, several processes."""
 
 import csv
+import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +13,9 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from test_train_cli import ROOT, data_root, fails, run, scores, words  # noqa: F401
+from pytorch_lightning.callbacks import Callback
+from test_performance_training import also  # noqa: F401
+from test_train_cli import ROOT, data_root, fails, run, scores, weights, words  # noqa: F401
 
 import openstl_svq
 from openstl_svq import cli
@@ -201,3 +205,86 @@ def test_the_torture_finds_nothing_in_damaged_files(tmp_path):
     assert process.returncode == 0, text
     rows = {cells[0]: cells[1:] for line in text.splitlines() if (cells := line.strip("| ").split(" | "))}
     assert rows["flips"][0] == "30" and rows["truncations"][0] == "15" and int(rows["flips"][2]) > 5
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (["--gpus", "0", "1", "2", "3"], "4 processes for 2 validation samples: use 2 devices or fewer"),
+        (
+            ["--gpus", "0", "1", "--batch_size", "9"],
+            "2 processes has 8 of the 17 training samples, which make no batch",
+        ),
+        (
+            ["--gpus", "0", "1", "--drop_last"],
+            "2 processes has 1 of the 2 validation samples, which make no batch of 2",
+        ),
+    ],
+)
+def test_more_than_the_data_can_be_shared_by_is_refused_before_the_training(given, message, words, run, tmp_path):  # noqa: F811
+    path = tmp_path / "a.npy"
+    np.save(path, np.random.default_rng(0).random((31, 8, 8), np.float32))
+    shared = words("in_shape=[2,1,8,8]", "split=[0.65,0.16,0.19]", name="shared")
+    first = shared.index("--cfg_options")
+    own = ["-d", "custom", "--data_root", str(path), "--pre_seq_length", "2", "--aft_seq_length", "2"]
+    for option in (s for s in list(shared[first:]) if s.split("_time=")[0] in ("train", "val", "test")):
+        shared.remove(option)
+    assert message in fails(run, [*shared[:first], *own, "--val_batch_size", "2", *given, *shared[first:]])
+
+
+class RaisesAt(Callback):
+    """Raises an error at a batch of an epoch."""
+
+    def __init__(self, epoch, error):
+        self.epoch, self.error = epoch, error
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if (trainer.current_epoch, batch_idx) == (self.epoch, 1):
+            raise self.error
+
+
+@pytest.mark.parametrize("epoch, advice", [(0, "It has no last.ckpt yet"), (1, "continue with --resume")])
+def test_a_full_disk_is_told_with_the_folder_and_what_is_left(epoch, advice, words, run, also, capsys):  # noqa: F811
+    """By a logger, whose error names no file; and on a line of its own, not behind the progress bar."""
+    also(RaisesAt(epoch, OSError(errno.ENOSPC, "No space left on device")))
+    message = fails(run, words())
+    assert re.search(
+        rf"^error: the run folder .*run could not be written: No space left on device. .*{advice}", message
+    )
+    shown = capsys.readouterr()
+    assert all(not text or text.endswith("\n") for text in (shown.out, shown.err))
+
+
+def test_a_full_disk_names_the_file(tmp_path):
+    with (
+        pytest.raises(OSError, match=r"a.json could not be written: No space left") as raised,
+        replacing(tmp_path / "a.json") as partial,
+    ):
+        partial.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert raised.value.errno == errno.ENOSPC and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("epoch, said", [(0, False), (1, True)])
+def test_earlier_checkpoints_are_spoken_of_where_there_are_some(epoch, said, words, run, also):  # noqa: F811
+    class Spoil(Callback):
+        def on_validation_epoch_end(self, trainer, pl_module):
+            if trainer.current_epoch == epoch:
+                pl_module._validated += torch.nan
+
+    also(Spoil())
+    message = fails(run, words())
+    assert f"the validation loss is nan in epoch {epoch}" in message
+    assert ("Checkpoints of earlier epochs are intact" in message) == said
+
+
+@pytest.mark.parametrize("flags, alike", [([], True), (["--no-sync_batchnorm"], False)])
+def test_batch_norms_of_two_processes(flags, alike, words, run, tmp_path):  # noqa: F811
+    """gSTA's; one step and no stochastic depth, so that nothing else differs."""
+    settings = [*words("drop_path=0.0", epochs=1), "--total_batch_size", "16", "--batch_size", "16"]
+    one = weights(run("train", settings) / "run" / "checkpoints" / "best.ckpt")
+    process = started("tools/train.py", *settings, "--gpus", "0", "1", *flags, "--ex_name", "two")
+    assert process.wait(timeout=300) == 0, process.stdout.read()
+    two = weights(tmp_path / "runs" / "two" / "checkpoints" / "best.ckpt")
+    differences = {key: (one[key] - two[key]).abs().max().item() for key in one if "running_var" in key}
+    assert differences and (max(differences.values()) < 1e-5) == alike

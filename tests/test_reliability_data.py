@@ -3,14 +3,23 @@
 import os
 from types import SimpleNamespace
 
+import h5py
 import imageio.v3 as iio
 import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
 
+from openstl_svq import memory
+from openstl_svq.config_file import load_config
 from openstl_svq.data import cache, load_data
-from openstl_svq.data.formats import arrays, open_source
+from openstl_svq.data.datasets import kitticaltech
+from openstl_svq.data.formats import open_source
+from openstl_svq.data.formats.hickle import HickleImages
+from openstl_svq.data.formats.images import read_image
+from openstl_svq.data.formats.stores import open_netcdf
+from openstl_svq.data.formats.videos import images_in, seq_images
+from openstl_svq.training.run_folder import locate
 
 VALUES = np.random.default_rng(0).standard_normal((80, 8, 8)).astype(np.float32)
 
@@ -86,6 +95,53 @@ def test_an_image_whose_check_sum_is_wrong(tmp_path):
         load(tmp_path)
 
 
+@pytest.mark.parametrize("ending", [".nc", ".zarr"])
+def test_damage_within_a_store_names_the_store(tmp_path, ending):
+    path, data = tmp_path / f"a{ending}", xr.Dataset({"a": (("time", "y", "x"), VALUES)})
+    if ending == ".nc":
+        data.to_netcdf(path, encoding={"a": {"zlib": True, "fletcher32": True, "chunksizes": (10, 8, 8)}})
+        damaged = path
+    else:
+        data.to_zarr(path, consolidated=False)
+        damaged = next(p for p in path.glob("a/**/*") if p.is_file() and not p.name.startswith((".", "zarr")))
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 100] = bytes(100)
+    damaged.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"a\{ending} cannot be read as (NetCDF|Zarr) \(.+\): it may be"):
+        load(path)
+
+
+def test_damage_within_a_hickle_file_names_the_file(tmp_path):
+    path = tmp_path / "X_train.hkl"
+    with h5py.File(path, "w") as file:
+        images = np.random.default_rng(0).integers(0, 255, (20, 8, 8, 3), dtype=np.uint8)
+        file.create_dataset("data_0", data=images, chunks=(5, 8, 8, 3), compression="gzip", fletcher32=True)
+    content = bytearray(path.read_bytes())
+    content[-200:] = bytes(200)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"X_train.hkl cannot be read \(.+\): it may be damaged"):
+        images = HickleImages(path)
+        images.read(np.arange(20))
+
+
+@pytest.mark.parametrize(
+    "name, read",
+    [
+        ("a.png", read_image),
+        ("a.mp4", lambda path: list(images_in(path))),
+        ("a.seq", lambda path: list(seq_images(path, 1))),
+        ("a.nc", open_netcdf),
+        ("a.py", load_config),
+        ("a.ckpt", locate),
+        ("data_cache.npy", kitticaltech._images),
+    ],
+)
+def test_a_pipe_in_the_place_of_a_file_is_refused(tmp_path, name, read):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ValueError, match=f"{name} is no file and no folder, but a pipe"):
+        read(tmp_path / name)
+
+
 def test_what_would_never_end_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe.npy")
     with pytest.raises(ValueError, match="pipe.npy is no file and no folder, but a pipe"):
@@ -105,9 +161,22 @@ def test_what_would_never_end_is_refused(tmp_path):
 def test_what_unpacks_to_too_much_is_said_before(tmp_path, monkeypatch):
     path = tmp_path / "packed.npz"
     np.savez_compressed(path, frames=np.zeros((1000, 8, 8), np.float32))
-    monkeypatch.setattr(arrays, "available_memory", lambda device: 200_000)
-    with pytest.raises(ValueError, match=r"packed.npz: the array frames unpacks to 0.0 GB, and 0.0 GB of memory"):
+    write(tmp_path / "packed.nc")
+    xr.Dataset({"a": (("time", "y", "x"), VALUES)}).to_zarr(tmp_path / "packed.zarr", consolidated=False)
+    monkeypatch.setattr(memory, "available_memory", lambda device: 2_000)
+    with pytest.raises(
+        ValueError, match=r"packed.npz: the array frames: 0.256 MB once unpacked, and 0.002 MB of memory"
+    ):
         open_source(path)
+    for name in ("packed.nc", "packed.zarr"):  # all 80 frames are a chunk
+        with pytest.raises(ValueError, match=rf"{name}: 80 frames of a on \(8, 8\) points: 0.020 MB once unpacked"):
+            load(tmp_path / name)
+    with netCDF4.Dataset(tmp_path / "long.nc", "w") as file:
+        file.createDimension("time", 10**12)
+        file.createVariable("time", "f8", ("time",), compression="zlib")
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"long.nc: time: 8,000.0 GB once unpacked, and .* of memory are free"):
+        open_source(tmp_path / "long.nc")
 
     def blocks():
         raise AssertionError("read")

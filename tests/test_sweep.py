@@ -450,8 +450,12 @@ def test_why_a_run_failed(tmp_path):
     with open(log, "ab") as file:
         file.write(b"epoch 1\r\nerror: loss is NaN\nepoch 1/1:  17%|\r")
     assert sweep.failure(log, begin) == "error: loss is NaN"
-    log.write_bytes(b"error: of an earlier attempt\nkilled\n")
-    assert sweep.failure(log, begin) == "killed"
+    log.write_bytes(
+        b"error: of an earlier attempt\nepoch 1/3: val_loss 0.5\n\repoch 2/3:  17%|1 | 2/12 [00:01<00:00]\r"
+    )
+    assert sweep.failure(log, begin) == "no error was printed, last 'epoch 1/3: val_loss 0.5'"
+    log.write_bytes(b"error: of an earlier attempt\nTraining: |          | 0/? [00:00<?, ?it/s]")
+    assert sweep.failure(log, begin) == "nothing was printed"
 
 
 def test_devices_are_part_of_a_run():

@@ -23,6 +23,7 @@ except ImportError:  # not on Windows; two sweeps in one folder are then the use
     fcntl = None
 
 _POLL_SECONDS = 0.5
+_BAR = re.compile(r"\d+%\||\| *\d+/\?? ")  # tqdm's, of known and of unknown length
 
 
 def state(run: Run, folder: Path) -> str:
@@ -126,13 +127,14 @@ def last_line(log: Path) -> str:
 
 
 def failure(log: Path, begin: int = 0) -> str:
-    """Why a run failed: the last error that it printed (a progress bar may come after it), or its last line.
+    """Why a run failed: the last error that it printed, or its last line that is no progress bar.
 
     Args:
         begin: where this attempt begins in the file.
     """
-    lines = _last_lines(log, begin)
-    return next((line for line in reversed(lines) if line.startswith("error: ")), lines[-1] if lines else "")
+    lines = [line for line in _last_lines(log, begin) if not _BAR.search(line)]
+    last = f"no error was printed, last {lines[-1]!r}" if lines else "nothing was printed"
+    return next((line for line in reversed(lines) if line.startswith("error: ")), last)
 
 
 def _last_lines(log: Path, begin: int = 0) -> list[str]:
