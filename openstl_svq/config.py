@@ -12,7 +12,7 @@ from pathlib import Path
 from . import cli, plugins, schema
 from . import protocol as protocols
 from .config_file import find_config, load_config, merge, parse_value
-from .host import LOADER_KEYS, dataset_parameters
+from .host import LOADER_KEYS, dataset_parameters, only_in_openstl
 from .host import create_parser as host_parser
 from .methods import LOSSES, Method, all_methods, get_method
 from .methods.quantized import USAGE_INTERVAL, WIDTH
@@ -37,10 +37,13 @@ _DATA_KEYS = {
     *LOADER_KEYS,
 }
 
-# OpenSTL accepts these flags and ignores them. Here a flag does something or does not exist.
+# Flags of OpenSTL's versions that do nothing there, or whose work another flag does here. None is taken and ignored.
 _WITHOUT_EFFECT = {
-    "--torchscript": "no model is scripted; use torch.export or torch.compile on openstl_svq.load(path)",
-    "--use_prefetcher": "loaders prefetch by themselves with --num_workers",
+    "--torchscript": "does nothing in OpenSTL either: no model is scripted. Export a trained one with tools/export.py",
+    "--use_prefetcher": "is not needed: loaders prefetch by themselves with --num_workers above 0",
+    "--auto_resume": "is --resume here: give --resume, which continues RES_DIR/EX_NAME, or --resume RUN",
+    "--resume_from": "is --resume here: give --resume CHECKPOINT",
+    "--find_unused_parameters": "is Lightning's strategy here: give --strategy ddp_find_unused_parameters_true",
 }
 
 
@@ -67,6 +70,8 @@ def create_parser() -> argparse.ArgumentParser:
             )
         if _WITHOUT_EFFECT.keys() & set(action.option_strings):
             action.help = argparse.SUPPRESS
+    for flag in _WITHOUT_EFFECT.keys() - parser._option_string_actions.keys():
+        parser.add_argument(flag, nargs="?", const=True, default=None, help=argparse.SUPPRESS)
 
     group = parser.add_argument_group("quantizer and loss")
     group.add_argument("--quantizer", default="svq", help=f"name of the quantizer of {', '.join(_quantized())}")
@@ -257,7 +262,7 @@ def resolve(
     typed = vars(parser.parse_args(cli.words() if argv is None else argv))
     for flag, why in _WITHOUT_EFFECT.items():
         if typed.pop(flag.lstrip("-"), None):
-            parser.error(f"{flag} does nothing in OpenSTL either: {why}.")
+            parser.error(f"{flag} {why}.")
     typed_options = parse_options(typed.pop("cfg_options", []))
     if "device" in typed and "accelerator" not in typed:
         typed = {**_of_device(typed["device"]), **typed}
@@ -287,7 +292,9 @@ def resolve(
     for key in ("method", "dataname"):
         schema.RULES[key](key, given.setdefault(key, flags[key]))
     method = get_method(given["method"])
-    dataname = choose("dataset", given["dataname"], dataset_parameters)
+    dataname = choose(
+        "dataset", given["dataname"], dataset_parameters, hint=only_in_openstl("dataset", given["dataname"])
+    )
 
     entry = dict(dataset_parameters[dataname])
     _refuse_unknown(given, set(flags) | set(entry) | _DATA_KEYS, method, file)

@@ -74,6 +74,8 @@ def _load(path: Path, code: Code, chain: tuple) -> dict:
     if not path.is_file():
         nearby = sorted(p.name for p in path.parent.glob("*.py")) if path.parent.is_dir() else []
         hint = f" In {path.parent} there are: {', '.join(nearby)}." if nearby else ""
+        if path.parts[:1] == ("configs",):
+            hint += f" It is none of the packaged ones ({packaged_configs()}); OpenSTL's own lie in its checkout."
         raise FileNotFoundError(f"config file {path} does not exist{asked_by}.{hint} Give an existing one with -c.")
     if path.suffix != ".py":
         raise ValueError(f"config file {path}: only .py files are read, got {path.suffix or 'no ending'!r}.")

@@ -26,11 +26,11 @@ def unknown(what: str, name: object, known: Iterable[str]) -> str:
     return f"unknown {what} {name!r}.{nearest(name, known)} Available: {', '.join(known)}."
 
 
-def choose(what: str, name: T, known: Iterable[T]) -> T:
-    """``name`` if it is among ``known``, else a ValueError that lists them."""
+def choose(what: str, name: T, known: Iterable[T], hint: str = "") -> T:
+    """``name`` if it is among ``known``, else a ValueError that lists them, with a further ``hint``."""
     known = list(known)
     if name not in known:
-        raise ValueError(unknown(what, name, known))
+        raise ValueError(unknown(what, name, known) + hint)
     return name
 
 

@@ -35,6 +35,7 @@ FRAMES = {
     "taxibj": (4, 2),
     "human": (4, 3),
     "kth": (10, 1),
+    "mmnist": (10, 1),
     "kitticaltech": (10, 3),
 }
 

@@ -12,9 +12,11 @@ class Frames:
 
     Attributes:
         shape: ``(N, C, H, W)``.
+        draws: whether the same frames differ from read to read, drawn from torch's generator.
     """
 
     shape: tuple[int, ...]
+    draws = False
 
     def __len__(self) -> int:
         return self.shape[0]

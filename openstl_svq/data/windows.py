@@ -52,6 +52,11 @@ class WindowDataset(Dataset):
     def __len__(self) -> int:
         return len(self._anchors)
 
+    @property
+    def draws(self) -> bool:
+        """Whether a window differs from read to read."""
+        return self._augment is not None or self._frames.draws
+
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         window = torch.from_numpy(self._read(self._anchors[index] + self._offsets))
         if self._augment is not None:

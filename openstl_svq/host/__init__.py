@@ -75,6 +75,20 @@ for _name in (*NAMES, *_ABOUT_THE_HOST):
     globals()[_name] = getattr(_HOST, _name)
 
 
+# What OpenSTL's Lightning branch has and the built-in host has not.
+_OF_OPENSTL_ALONE = {
+    "method": ("mmvp", "swinlstm", "swinlstm_b", "swinlstm_d", "wast"),
+    "dataset": ("bair", "kinetics", "kinetics400", "kinetics600"),
+}
+
+
+def only_in_openstl(what: str, name: str) -> str:
+    """A sentence for a ``method`` or ``dataset`` that the other host has; nothing for any other."""
+    if _DESCRIPTION.name != "builtin" or str(name).lower() not in _OF_OPENSTL_ALONE[what]:
+        return ""
+    return f" The real OpenSTL has the {what} {name}: install it ({INSTALL}), and this package runs inside it."
+
+
 def describe() -> HostDescription:
     """Which host runs, for a program; ``str()`` of it is the line that a run prints."""
     return _DESCRIPTION

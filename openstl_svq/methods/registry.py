@@ -8,8 +8,8 @@ from typing import Any
 from pytorch_lightning import LightningModule
 from torch import nn
 
-from ..host import METHOD_KEYS, method_maps
-from ..naming import Registry, place
+from ..host import METHOD_KEYS, method_maps, only_in_openstl
+from ..naming import Registry, choose, place
 from .forecast import extended
 
 
@@ -121,7 +121,7 @@ def get_method(name: str) -> Method:
     Raises:
         ValueError: there is none; the message lists those that exist.
     """
-    all_methods()
+    choose("method", name.lower(), all_methods(), hint=only_in_openstl("method", name))
     return METHODS[name.lower()]
 
 

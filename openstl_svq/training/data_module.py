@@ -112,10 +112,10 @@ class ForecastData(pl.LightningDataModule):
                 )
         # Plain tensors: they become part of every checkpoint.
         self.test_mean, self.test_std = (
-            torch.as_tensor(np.asarray(v, dtype=np.float64))
-            for v in (test_loader.dataset.mean, test_loader.dataset.std)
+            torch.as_tensor(np.asarray(plain if v is None else v, dtype=np.float64))
+            for v, plain in ((getattr(test_loader.dataset, name, None), k) for k, name in ((0.0, "mean"), (1.0, "std")))
         )
-        self.data_name = test_loader.dataset.data_name
+        self.data_name = getattr(test_loader.dataset, "data_name", config["dataname"])
         self.config = config
         self._climatology: Climatology | None = None
         self.batch_size, self._batches_per_step = train_loader.batch_size, 1
@@ -190,7 +190,7 @@ class ForecastData(pl.LightningDataModule):
             multiple=1 if self.config.get("total_batch_size") is None else self.batch_size * self._batches_per_step,
         )
         # Workers that live on would carry the state of their generators from epoch to epoch, past a resume.
-        persistent = loader.num_workers > 0 and not self.config.get("use_augment")
+        persistent = loader.num_workers > 0 and not self._draws()
         rebuilt = _rebuild(
             loader, loader.dataset, sampler, persistent, generator=sampler.generator, batch_size=self.batch_size
         )
@@ -198,13 +198,17 @@ class ForecastData(pl.LightningDataModule):
             self._skip_in(rebuilt, sampler)
         return rebuilt
 
+    def _draws(self) -> bool:
+        """Whether training windows are drawn at random, by augmentation or altogether."""
+        return bool(self.config.get("use_augment")) or getattr(self.train_loader.dataset, "draws", False)
+
     def skip(self, epoch: int, batches: int) -> None:
         """Lets ``epoch`` start after so many ``batches`` of each process, with what it would have given then."""
         self._skipped = epoch, batches
 
     def _skip_in(self, loader: "DeferredLoader", sampler: EpochSampler) -> None:
         epoch, batches = self._skipped
-        if loader.num_workers and self.config.get("use_augment"):  # the workers' random draws go on from batch to batch
+        if loader.num_workers and self._draws():  # the workers' random draws go on from batch to batch
             loader.discard = batches
         else:
             sampler.skipped = epoch, batches * self.batch_size

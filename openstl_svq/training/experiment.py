@@ -62,6 +62,7 @@ class Experiment:
         else:
             args.ex_name = claim_folder(Path(args.res_dir), args.ex_name, args.num_nodes)
         self.args, self.config = args, vars(args)
+        self.frames_per_second: float | None = None  # of --fps
         self.save_dir = Path(args.res_dir, args.ex_name)
         try:
             self._prepare(dataloaders)
@@ -210,7 +211,11 @@ class Experiment:
         lines.append(size)
         if args.fps:
             seconds = time_in_turn({"forecast": lambda: self._infer(example)}, rounds=10)["forecast"]
-            lines.append(f"speed: {1 / statistics.median(seconds):.1f} forecasts a second on the CPU, one at a time")
+            self.frames_per_second = args.aft_seq_length / statistics.median(seconds)
+            lines.append(
+                f"speed: {self.frames_per_second:.1f} frames a second ({1 / statistics.median(seconds):.2f} forecasts of "
+                f"{args.aft_seq_length}, one at a time, on the CPU)"
+            )
         return "\n".join(lines)
 
     @torch.inference_mode()
@@ -279,7 +284,7 @@ class Experiment:
 
     def _introduce(self):
         """Says what is about to run, and keeps its configuration."""
-        if self.trainer.is_global_zero and not self.args.no_display_method_info:  # counting the cost once is enough
+        if self.trainer.is_global_zero and (self.args.fps or not self.args.no_display_method_info):  # once is enough
             say(self.describe())
         self._write_config()
 
@@ -315,6 +320,7 @@ class Experiment:
             "timm": timm.__version__,
             "pytorch_lightning": pl.__version__,
             "device": _device_name(self.trainer),
+            **({"frames_per_second": self.frames_per_second} if self.frames_per_second else {}),
         }
 
 

@@ -48,7 +48,7 @@ def load_splits(
     path = data_root
     if not path.exists():
         raise FileNotFoundError(
-            f"{dataset.name}: there is no {path}. data_root must be an .npy, .npz, .nc or .zarr, a "
+            f"{dataset.name}: there is no --data_root {path}. Give an .npy, .npz, .nc or .zarr, a "
             "video, or a folder of images or videos."
         )
     source = open_source(path, config.get("data_name")).crop(config.get("crop"))
