@@ -176,8 +176,9 @@ def _digits(path: Path) -> np.ndarray:
     """The images of a file in MNIST's format: bytes ``(N, 28, 28)``."""
     with reading(path), gzip.open(path, "rb") as file:
         values = np.frombuffer(file.read(), np.uint8)
-    head = values[:16].view(">i4") if len(values) >= 16 else ()
-    if len(head) != 4 or head[0] != 2051 or tuple(head[2:]) != (_DIGIT, _DIGIT) or len(values) != 16 + head[1:].prod():
+    head = values[:16].tobytes()
+    magic, count, *shape = np.frombuffer(head, ">i4") if len(head) == 16 else np.zeros(4, int)
+    if magic != 2051 or shape != [_DIGIT, _DIGIT] or len(values) != 16 + count * _DIGIT**2:
         raise ValueError(f"{path} is no file of {_DIGIT} x {_DIGIT} images in MNIST's format.")
     return values[16:].reshape(-1, _DIGIT, _DIGIT)
 
