@@ -16,7 +16,7 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def replacing(path) -> Iterator[Path]:
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Gives a name to write to; what was written takes the place of ``path`` when the block ends without an error.
 
     A full disk, an interruption or a power cut leaves the old file or the new one, nothing between. Folders are made
@@ -27,10 +27,7 @@ def replacing(path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    begin, end = (
-        f".{path.stem}.{platform.node()}.",
-        f".partial{path.suffix}",
-    )  # its ending tells some writers the format
+    begin, end = f".{path.stem}.{platform.node()}.", f".partial{path.suffix}"  # the ending tells some the format
     for left in path.parent.glob(f"{glob.escape(begin)}*{glob.escape(end)}"):
         process = left.name[len(begin) : -len(end)]
         if process.isdecimal() and not _is_alive(int(process)):
@@ -48,6 +45,12 @@ def replacing(path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """A text file, complete or absent; see :func:`replacing`."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
 def _is_alive(process: int) -> bool:
     if os.name != "posix":
         return True  # asking would end it
@@ -60,7 +63,7 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def flush_to_disk(path) -> None:
+def flush_to_disk(path: str | os.PathLike) -> None:
     """Waits until the system has written ``path``: renamed before that, a file can be empty after a power cut."""
     descriptor = os.open(path, os.O_RDWR)
     try:
@@ -69,7 +72,7 @@ def flush_to_disk(path) -> None:
         os.close(descriptor)
 
 
-def inside(folder, name: str, what: str) -> Path:
+def inside(folder: str | os.PathLike, name: str, what: str) -> Path:
     """``folder/name``, if that lies in ``folder``.
 
     Args:

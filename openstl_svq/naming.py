@@ -34,14 +34,27 @@ def choose(what: str, name: T, known: Iterable[T], hint: str = "") -> T:
     return name
 
 
+def parameters(function: Callable) -> set[str]:
+    """Names of what ``function`` takes; of a class whose constructor takes ``**``, also what its base class's takes."""
+    names: set[str] = set()
+    for owner in getattr(function, "__mro__", (function,)):
+        if isinstance(owner, type) and "__init__" not in vars(owner):
+            continue
+        found = inspect.signature(owner.__init__ if isinstance(owner, type) else owner).parameters.values()
+        names |= {p.name for p in found if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)} - {"self"}
+        if all(p.kind is not p.VAR_KEYWORD for p in found):
+            break
+    return names
+
+
 def accepted(function: Callable, values: Mapping[str, Any]) -> dict[str, Any]:
     """Those of ``values`` that ``function`` (or a class's constructor) has a parameter for.
 
     >>> accepted(lambda a, b=0: None, {"a": 1, "c": 2})
     {'a': 1}
     """
-    parameters = inspect.signature(function).parameters
-    return {name: value for name, value in values.items() if name in parameters}
+    names = parameters(function)
+    return {name: value for name, value in values.items() if name in names}
 
 
 class Registry(Generic[T]):

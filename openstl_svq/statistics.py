@@ -1,4 +1,4 @@
-"""Intervals for a mean and for a median."""
+"""Intervals for a mean and for a median, and how they are written."""
 
 import itertools
 import math
@@ -48,3 +48,29 @@ def student_quantile(probability: float, freedom: int) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if within(middle) < probability else (low, middle)
     return math.sqrt(freedom) * math.tan(low)
+
+
+def with_spread(mean: float | None, std: float | None) -> str | None:
+    """``mean ± std``, the mean alone where there is no deviation, ``None`` where there is no mean; NaN is none.
+
+    >>> with_spread(0.12345, 0.012)
+    '0.1235 ± 0.012'
+    """
+    if _absent(mean):
+        return None
+    return f"{mean:.4g}" + ("" if _absent(std) else f" ± {std:.2g}")
+
+
+def with_interval(value: float | None, low: float | None, high: float | None, form: str = "+.1f") -> str | None:
+    """``value (low to high)``, the value alone where there is no interval, ``None`` where there is none; NaN is none.
+
+    >>> with_interval(-3.14, -4, -2)
+    '-3.1 (-4.0 to -2.0)'
+    """
+    if _absent(value):
+        return None
+    return format(value, form) + ("" if _absent(low) else f" ({low:{form}} to {high:{form}})")
+
+
+def _absent(value: float | None) -> bool:
+    return value is None or math.isnan(value)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 
 from .quantizers.memory import TooLargeForMemory
-from .statistics import median_interval
+from .statistics import median_interval, with_interval
 
 
 def synchronize(device) -> None:
@@ -61,7 +61,7 @@ class Ratio(NamedTuple):
     pairs: int
 
     def __str__(self):
-        return f"{self.median:.3f} ({self.low:.3f} to {self.high:.3f})"
+        return with_interval(self.median, self.low, self.high, ".3f")
 
 
 def paired_ratio(values: Sequence[float], references: Sequence[float], confidence: float = 0.95) -> Ratio:

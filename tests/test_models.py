@@ -70,6 +70,7 @@ def test_every_quantizer_trains_in_both_positions(x, quantizer, position):
         ({"quant_position": "middle"}, "quant_position 'middle'"),
         ({"quantizer": "svk"}, "Did you mean 'svq'"),
         ({"model_type": "gstb"}, "gsta"),
+        ({"hid_s": 4}, "argument of SimVP 'hid_s'. Did you mean 'hid_S'"),
     ],
 )
 def test_unknown_names(kwargs, message):

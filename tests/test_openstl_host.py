@@ -359,6 +359,7 @@ def test_packed_sample_runs_in_openstls_loader(openstl):
     import openstl as package
 
     from openstl_svq.data import get_dataset
+    from openstl_svq.data.sample import sample_root
     from openstl_svq.host.openstl_data import load_data
 
     entry = {
@@ -367,7 +368,7 @@ def test_packed_sample_runs_in_openstls_loader(openstl):
         "val_time": ["2002-01", "2002-01"],
         "test_time": ["2002-04", "2002-04"],
     }
-    for loader in load_data("weather_sample", 4, 4, 0, "absent", protocol="openstl", **entry):
+    for loader in load_data("weather_t2m_5_625", 4, 4, 0, sample_root("absent"), protocol="openstl", **entry):
         assert type(loader.dataset) is package.datasets.WeatherBenchDataset
         x, y = loader.dataset[0]
         assert x.dtype == y.dtype == torch.float32

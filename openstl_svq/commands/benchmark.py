@@ -93,7 +93,7 @@ def main():
     import torch
 
     from openstl_svq.benchmarks.tables import provenance
-    from openstl_svq.files import replacing
+    from openstl_svq.files import write_text
 
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -109,8 +109,7 @@ def main():
     print("\n" + ", ".join(f"{key} {value}" for key, value in source.items() if key != "command"))
     for path, text in ((args.csv, table.csv()), (args.json, table.json(**source))):
         if path:
-            with replacing(path) as partial:
-                partial.write_text(text, encoding="utf-8")
+            write_text(path, text)
 
 
 if __name__ == "__main__":

@@ -23,15 +23,14 @@ def main():
     from openstl_svq.benchmarks.tables import Table
     from openstl_svq.figures.paired import plot_paired
     from openstl_svq.figures.style import save
-    from openstl_svq.files import replacing
+    from openstl_svq.files import write_text
     from openstl_svq.sweep.paired import collect, compare
 
     path = Path(args.rows)
     if args.sweep:
         rows = collect(Path(args.sweep))
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as partial:
-            partial.write_text(Table({k: k for row in rows for k in row}, rows).csv(), encoding="utf-8")
+        write_text(path, Table({k: k for row in rows for k in row}, rows).csv())
     rows = list(csv.DictReader(path.open(encoding="utf-8")))
     arms = {row["arm"] for row in rows}
     own = dict(word.partition("=")[::2] for word in args.against)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files import replacing
+from ..files import replacing, write_text
 from .formats.weatherbench import VARIABLES, WEATHERBENCH_GRID, write_file
 
 PIECE_DAYS = 5
@@ -339,12 +339,7 @@ def _claim(work, settings, files):
             f"{foreign[0]} exists and is not of a run that can be continued: choose another --out, or move it."
         )
     work.mkdir(parents=True, exist_ok=True)
-    _save(mark, settings)
-
-
-def _save(path, content):
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(content))
+    write_text(mark, json.dumps(settings))
 
 
 def _unwritten(work, files):
@@ -385,7 +380,7 @@ def _write_finished(work, files, attributes, hours, precision):
             precision=precision,
         )
         written[file.path.name] = str(file.end)
-        _save(work / "written.json", written)
+        write_text(work / "written.json", json.dumps(written))
     # Pieces of a year that ends early are kept: it may be continued later.
     for path, (_, last) in spans.items():
         if last < covered.astype("datetime64[Y]"):

@@ -85,10 +85,9 @@ class Dataset:
             ``tools/make_sample_data.py``.
         is_field: whether its frames are a field on a grid, as weather is, and no images: scores are means over the grid
             then, not OpenSTL's sums over a frame.
-        differences: those of :data:`~openstl_svq.protocol.DIFFERENCES` that OpenSTL's loader of it has; none where
-            OpenSTL has no such dataset.
+        differences: those of :data:`~openstl_svq.protocol.DIFFERENCES` that its ``load_splits`` knows; none where there
+            is no protocol but ``strict``.
         root: what lies where under ``data_root``, where that is not ``data_root`` itself.
-        in_openstl: whether the real OpenSTL's loaders can read it, and so do with its protocol.
     """
 
     name: str
@@ -102,7 +101,6 @@ class Dataset:
     is_field: bool = False
     differences: frozenset[str] = frozenset()
     root: Callable[[Path], Path] = Path
-    in_openstl: bool = True
 
 
 DATASETS: Registry[Dataset] = Registry("dataset", f"{__package__}.datasets")

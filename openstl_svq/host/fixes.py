@@ -17,11 +17,14 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import torch
 from timm.layers import to_2tuple
 
+from ..data.registry import dataset_or_default
 from .builtin.utils.parser import boolean
 
 
@@ -197,11 +200,11 @@ def _weather_mv_apply():
         # Lightning collects the hyperparameters from the callers' frames, of those that have a `__class__`, and the
         # outermost wins: with one here, they keep the true `dataname`.
         __class__ = Base_method  # noqa: F841
-        name = args.get("data_name")
-        multivariate = "weather" in args["dataname"] and "mv" in name  # as OpenSTL asks; weather_hmv's too
-        original(self, **{**args, "dataname": "mv"} if multivariate else args)
-        if multivariate:  # what the branch that is passed over would have set
-            self.spatial_norm, self.channel_names = True, list(variables[name]) if name in variables else None
+        name, is_field = args.get("data_name"), dataset_or_default(args["dataname"]).is_field
+        original(self, **{**args, "dataname": "a field"} if is_field else args)
+        if is_field:  # what the branch that is passed over would have set
+            multivariate = isinstance(name, str) and name in variables
+            self.spatial_norm, self.channel_names = True, list(variables[name]) if multivariate else None
 
     Base_method.__init__ = __init__
 
@@ -370,7 +373,7 @@ def _hickle_apply():
     loader.hkl = SimpleNamespace(load=lambda path: read_hickle(path, otherwise=hickle and hickle.load))
 
 
-def read_hickle(path, otherwise: Callable | None = None):
+def read_hickle(path: str | Path, otherwise: Callable | None = None) -> np.ndarray | list[str]:
     """The array, or the list of strings, in a hickle file.
 
     KITTI's files are of hickle 2, which later versions cannot read. Up to version 3 such a value is one HDF5 dataset,

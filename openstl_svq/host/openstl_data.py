@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from pathlib import Path
 
 from torch.utils.data import DataLoader, Dataset, Subset
 
@@ -13,22 +14,22 @@ from ..protocol import OPENSTL, STRICT
 
 
 def load_data(
-    dataname,
-    batch_size,
-    val_batch_size,
-    num_workers,
-    data_root,
-    dist=False,
+    dataname: str,
+    batch_size: int,
+    val_batch_size: int,
+    num_workers: int,
+    data_root: str | Path,
+    dist: bool = False,
     *,
-    protocol="strict",
-    val_fraction=0.1,
-    drop_last=False,
+    protocol: str = STRICT,
+    val_fraction: float = 0.1,
+    drop_last: bool = False,
     **config,
 ) -> tuple[DataLoader, DataLoader, DataLoader]:
     """The loaders of a dataset's training, validation and test data.
 
     Args:
-        protocol: ``openstl``: OpenSTL's loaders, with what they do. ``strict``, also with differences: the same data in
+        protocol: ``openstl``: OpenSTL's loaders, with what they do, of the datasets that it has. ``strict``, also with differences: the same data in
             both hosts, from the built-in loaders; a dataset that only OpenSTL has keeps OpenSTL's, less the end of the
             training data.
         val_fraction: share of the training data that the strict protocol then holds out for validation.
@@ -38,6 +39,8 @@ def load_data(
         ValueError: an unknown dataset; data that do not fit what is asked for.
         FileNotFoundError: no data where they should lie.
     """
+    from openstl.datasets import dataset_parameters
+
     common = {
         "batch_size": batch_size,
         "val_batch_size": val_batch_size,
@@ -45,7 +48,8 @@ def load_data(
         "drop_last": drop_last,
     }
     dataset = dataset_or_default(dataname)
-    if dataname in list_datasets() and (protocol != OPENSTL or not dataset.differences or not dataset.in_openstl):
+    added = dataset_parameters.get(dataname) is dataset.entry  # by this package: OpenSTL has no such dataset
+    if dataname in list_datasets() and (protocol != OPENSTL or added):
         return own_load_data(
             dataname, data_root=data_root, protocol=protocol, val_fraction=val_fraction, **common, **config
         )

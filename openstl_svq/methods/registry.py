@@ -9,7 +9,7 @@ from pytorch_lightning import LightningModule
 from torch import nn
 
 from ..host import METHOD_KEYS, method_maps, only_in_openstl
-from ..naming import Registry, choose, place
+from ..naming import Registry, choose, parameters, place
 from .forecast import extended
 
 
@@ -57,9 +57,7 @@ class Method:
         """All configuration keys that it reads beside those of the command line and the data; ``None``: not known."""
         if self.config_keys is None:
             return None
-        parameters = inspect.signature(self.model_cls).parameters.values() if self.model_cls else ()
-        named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-        return named | set(self.config_keys)
+        return set(self.config_keys) | (parameters(self.model_cls) if self.model_cls else set())
 
 
 METHODS: Registry[Method] = Registry("method", __package__)

@@ -8,6 +8,7 @@ from .base import (
     find_metric,
     headline_metrics,
     list_metrics,
+    lower_is_better,
     register_metric,
 )
 from .forecast import ForecastMetrics
@@ -24,6 +25,7 @@ __all__ = [
     "find_metric",
     "headline_metrics",
     "list_metrics",
+    "lower_is_better",
     "persistence",
     "register_metric",
     "ssim",

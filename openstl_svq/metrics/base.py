@@ -195,6 +195,14 @@ def field_metrics() -> list[str]:
     return [name for name in list_metrics() if "lat" in METRICS[name].needs]
 
 
+def lower_is_better(score: str) -> bool:
+    """Whether less of a score is better: of a metric as it says, of a skill score not."""
+    metric = find_metric(score)
+    return score.partition("_")[0] not in {METRICS[name].skill for name in METRICS} and (
+        metric is None or metric.lower_is_better
+    )
+
+
 def find_metric(score: str) -> type[ForecastMetric] | None:
     """The metric that a score is of, ``mse_u_by_lead`` of mse; None where it is of no metric."""
     return METRICS.get(score.partition("_")[0])

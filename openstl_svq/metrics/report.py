@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..files import replacing
+from ..files import write_text
 from .base import find_metric
 
 REFERENCES = ("persistence", "climatology")
@@ -48,8 +48,7 @@ def write_metrics(
     record = _json_safe({"provenance": provenance or {}, "units": units, "scores": results, "skill": skill(results)})
     paths = folder / "metrics.json", folder / "metrics.csv"
     for path, text in zip(paths, (json.dumps(record, indent=1, allow_nan=False) + "\n", table.getvalue())):
-        with replacing(path) as partial:
-            partial.write_text(text, encoding="utf-8")
+        write_text(path, text)
     return paths
 
 

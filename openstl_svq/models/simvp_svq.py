@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from ..naming import choose
+from ..naming import choose, parameters
 from ..quantizers import Quantizer, QuantizerOutput, build_quantizer
 
 if TYPE_CHECKING:  # the host's names are known when it has been chosen
@@ -28,49 +28,28 @@ class SimVP_SVQ_Model(SimVP_Model):
 
     Args:
         in_shape: ``(T, C, H, W)`` of the input.
-        hid_S, hid_T, N_S, N_T, model_type, mlp_ratio, drop, drop_path, spatio_kernel_enc, spatio_kernel_dec, act_inplace:
-            as in the host's ``SimVP_Model``.
         quantizer: a name from :func:`~openstl_svq.quantizers.list_quantizers`.
         quantizer_kwargs: its arguments; the width is ``hid_S``.
         quant_position: ``"before"`` or ``"after"`` the translator, or ``"none"``: SimVP as it is, no quantizer built.
+        hid_S, of_simvp: ``hid_T``, ``N_S``, ``N_T``, ``model_type``, ... as in the host's ``SimVP_Model``.
 
     Raises:
-        ValueError: an unknown position, quantizer, translator, or sizes that do not fit.
+        ValueError: an unknown argument, position, quantizer, translator, or sizes that do not fit.
     """
 
     def __init__(
         self,
         in_shape: Sequence[int],
         hid_S: int = 16,
-        hid_T: int = 256,
-        N_S: int = 4,
-        N_T: int = 4,
-        model_type: str | None = "gSTA",
-        mlp_ratio: float = 8.0,
-        drop: float = 0.0,
-        drop_path: float = 0.0,
-        spatio_kernel_enc: int = 3,
-        spatio_kernel_dec: int = 3,
-        act_inplace: bool = True,
         *,
         quantizer: str = "svq",
         quantizer_kwargs: Mapping[str, Any] | None = None,
         quant_position: str = "before",
+        **of_simvp: Any,
     ):
-        super().__init__(
-            in_shape,
-            hid_S=hid_S,
-            hid_T=hid_T,
-            N_S=N_S,
-            N_T=N_T,
-            model_type=model_type,
-            mlp_ratio=mlp_ratio,
-            drop=drop,
-            drop_path=drop_path,
-            spatio_kernel_enc=spatio_kernel_enc,
-            spatio_kernel_dec=spatio_kernel_dec,
-            act_inplace=act_inplace,
-        )
+        for name in of_simvp:  # OpenSTL's class takes any name
+            choose("argument of SimVP", name, parameters(SimVP_Model))
+        super().__init__(in_shape, hid_S, **of_simvp)
         self.in_shape = tuple(in_shape)
         self.quant_position = choose("quant_position", quant_position, QUANT_POSITIONS)
         self.quantizer: Quantizer | None = None

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .. import __version__
 from ..acceleration import fold_codebooks
-from ..files import replacing
+from ..files import replacing, write_text
 from ..naming import choose
 
 CARD, WEIGHTS = "card.json", "model.safetensors"
@@ -120,8 +120,7 @@ def export_weights(method: nn.Module, folder: Path, *, fold: bool = True) -> Non
     }
     with replacing(folder / WEIGHTS) as partial:
         save_file(tensors, partial)
-    with replacing(folder / CARD) as partial:
-        partial.write_text(json.dumps(card, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_text(folder / CARD, json.dumps(card, indent=1, allow_nan=False) + "\n")
 
 
 def scores_of(method: nn.Module) -> dict | None:

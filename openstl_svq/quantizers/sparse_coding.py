@@ -7,6 +7,7 @@ for every token x, with the codes as rows of M, and w signed or non-negative.
 
 import math
 import warnings
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -39,6 +40,7 @@ def ista(
     positive: bool = False,
     iterations: int = 100_000,
     tolerance: float | None = 1e-9,
+    momentum: bool = False,
 ) -> Tensor:
     """Proximal gradient descent from w = 0 (the iteration of Section 3.1).
 
@@ -50,28 +52,11 @@ def ista(
         iterations: at most so many.
         tolerance: stop when no weight changes by more than this (or what the dtype resolves) times the largest weight;
             None does all `iterations`.
+        momentum: FISTA (Beck & Teboulle 2009), left out where it points uphill (after O'Donoghue & Candes 2015).
 
     Returns:
         (T, N). Warns if `tolerance` was not reached.
     """
-    return _solve(tokens, codebook, l1_weight, positive, iterations, tolerance, accelerated=False)
-
-
-@torch.no_grad()
-def fista(
-    tokens: Tensor,
-    codebook: Tensor,
-    l1_weight: float,
-    *,
-    positive: bool = False,
-    iterations: int = 100_000,
-    tolerance: float | None = 1e-9,
-) -> Tensor:
-    """`ista` with momentum (Beck & Teboulle 2009), left out where it points uphill (after O'Donoghue & Candes 2015)."""
-    return _solve(tokens, codebook, l1_weight, positive, iterations, tolerance, accelerated=True)
-
-
-def _solve(tokens, codebook, l1_weight, positive, iterations, tolerance, accelerated):
     check_number("l1_weight", l1_weight)
     check_positive("iterations", iterations)
     if tokens.ndim != 2 or codebook.ndim != 2 or tokens.shape[1] != codebook.shape[1]:
@@ -83,23 +68,26 @@ def _solve(tokens, codebook, l1_weight, positive, iterations, tolerance, acceler
     if tolerance is not None:
         tolerance = max(tolerance, 4 * torch.finfo(codebook.dtype).eps)
     w = ahead = tokens.new_zeros(len(tokens), len(codebook))
-    momentum = 1.0
+    pace = 1.0
     for _ in range(iterations):
         previous, w = w, shrink(ahead - step * (ahead @ codebook - tokens) @ codebook.t(), step * l1_weight, positive)
         change = w - previous
         if tolerance is not None and change.numel() and change.abs().max() <= tolerance * w.abs().max():
             return w
-        if accelerated:
-            following = (1 + math.sqrt(1 + 4 * momentum**2)) / 2
+        if momentum:
+            following = (1 + math.sqrt(1 + 4 * pace**2)) / 2
             uphill = ((ahead - w) * change).sum(-1, keepdim=True) > 0  # per token; plain FISTA would overshoot there
-            ahead = w + torch.where(uphill, 0, (momentum - 1) / following) * change
-            momentum = following
+            ahead = w + torch.where(uphill, 0, (pace - 1) / following) * change
+            pace = following
         else:
             ahead = w
     if tolerance is not None:
         warnings.warn(
             f"the weights still change after {iterations} iterations; allow more, or a larger tolerance",
             RuntimeWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
     return w
+
+
+fista = partial(ista, momentum=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..benchmarks.tables import Table
-from ..files import replacing
-from ..statistics import mean_interval
+from ..files import write_text
+from ..statistics import mean_interval, with_interval, with_spread
 from .plan import Plan
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def compare(plan: Plan, results: pd.DataFrame, paper: pd.DataFrame, higher_is_be
 def write(plan: Plan, comparison: pd.DataFrame, folder: Path, scale: str) -> str:
     """Writes ``table.md``, ``table.csv`` (all digits) and ``table.tex`` to ``folder``; returns the Markdown."""
     shown = comparison.assign(
-        here=[_mean(row) for row in comparison.itertuples()],
-        change=[_improvement(row) for row in comparison.itertuples()],
+        here=[with_spread(row.mean, row.std) for row in comparison.itertuples()],
+        change=[with_interval(row.improvement, row.low, row.high) for row in comparison.itertuples()],
         sign=["" if _empty(value) else "yes" if value else "no" for value in comparison["sign_agrees"]],
     )
     columns = {
@@ -119,21 +119,8 @@ def write(plan: Plan, comparison: pd.DataFrame, folder: Path, scale: str) -> str
         ("table.csv", comparison.to_csv(index=False)),
         ("table.tex", latex),
     ):
-        with replacing(folder / name) as partial:
-            partial.write_text(text, encoding="utf-8")
+        write_text(folder / name, text)
     return table.markdown()
-
-
-def _mean(row) -> str | None:
-    if _empty(row.mean):
-        return None
-    return f"{row.mean:.4g}" + ("" if _empty(row.std) else f" ± {row.std:.2g}")
-
-
-def _improvement(row) -> str | None:
-    if _empty(row.improvement):
-        return None
-    return f"{row.improvement:+.1f}" + ("" if _empty(row.low) else f" ({row.low:+.1f} to {row.high:+.1f})")
 
 
 def _empty(value) -> bool:

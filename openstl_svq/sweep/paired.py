@@ -7,8 +7,9 @@ from pathlib import Path
 from ..benchmarks.tables import Table
 from ..figures.curves import training_curves
 from ..host import load_config
+from ..metrics import lower_is_better
 from ..naming import choose
-from ..statistics import mean_interval
+from ..statistics import mean_interval, with_interval
 
 LEAST_PAIRS = 3  # fewer give no verdict
 SCORES = ("mse", "mae")
@@ -89,8 +90,8 @@ def compare(
         columns |= {f"{name}_mean": (f"{name.upper()}", ".4g"), f"{name}_text": f"difference in {name.upper()}, %"}
         for row in table:
             if f"{name}_percent" in row:
-                form = "{:+.1f}" if row["pairs"] < LEAST_PAIRS else "{:+.1f} ({:+.1f} to {:+.1f})"
-                row[f"{name}_text"] = form.format(*(row[f"{name}_{k}"] for k in ("percent", "low", "high")))
+                low, high = (row[f"{name}_{k}"] if row["pairs"] >= LEAST_PAIRS else None for k in ("low", "high"))
+                row[f"{name}_text"] = with_interval(row[f"{name}_percent"], low, high)
     note = f"Differences are paired by seed; in brackets Student's interval at {100 * confidence:.2f} % (Bonferroni)."
     return Table(columns | {"verdict": "verdict"}, table, notes=[note])
 
@@ -98,6 +99,13 @@ def compare(
 def _verdict(row: Mapping) -> str:
     if row["pairs"] < LEAST_PAIRS:
         return "too few runs"
-    if all(row[f"{name}_high"] < 0 for name in SCORES):
+    # Bounds of the change for the worse: a score that is better higher has them the other way round.
+    worse = [
+        (row[f"{name}_low"], row[f"{name}_high"])
+        if lower_is_better(name)
+        else (-row[f"{name}_high"], -row[f"{name}_low"])
+        for name in SCORES
+    ]
+    if all(high < 0 for _, high in worse):
         return "helps"
-    return "harms" if all(row[f"{name}_low"] > 0 for name in SCORES) else "undecided"
+    return "harms" if all(low > 0 for low, _ in worse) else "undecided"

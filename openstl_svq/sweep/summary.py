@@ -1,14 +1,13 @@
 """The tables of a sweep: a row for each run, and over seeds the means and the paired differences to a baseline."""
 
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..benchmarks.tables import Table
-from ..files import replacing
-from ..metrics import find_metric, headline_metrics, list_metrics
+from ..files import write_text
+from ..metrics import find_metric, headline_metrics, list_metrics, lower_is_better
 from ..naming import choose
-from ..statistics import mean_interval
+from ..statistics import mean_interval, with_interval, with_spread
 from .plan import Run
 from .run import scores, state
 
@@ -143,12 +142,11 @@ def _summary(rows, axes, metrics, baseline, absent) -> Table:
             columns |= {f"{metric}_difference_text": f"{metric} difference", f"{metric}_percent_text": "%"}
     for row in rows:
         for metric in metrics:
-            mean, std = row.get(f"{metric}_mean"), row.get(f"{metric}_std")
-            spread = "" if std is None or math.isnan(std) else f" ± {std:.2g}"
-            row[f"{metric}_text"] = None if mean is None else f"{mean:.4g}{spread}"
-            row[f"{metric}_difference_text"] = _with_interval(row, f"{metric}_difference", "+.3g")
-            row[f"{metric}_percent_text"] = _with_interval(row, f"{metric}_percent", "+.1f")
-    notes = ["Mean over seeds ± standard deviation."]
+            row[f"{metric}_text"] = with_spread(row.get(f"{metric}_mean"), row.get(f"{metric}_std"))
+            for key, form in ((f"{metric}_difference", "+.3g"), (f"{metric}_percent", "+.1f")):
+                row[f"{key}_text"] = with_interval(*(row.get(f"{key}{end}") for end in ("", "_low", "_high")), form)
+    better = [f"{m} is better {'lower' if lower_is_better(m) else 'higher'}" for m in metrics]
+    notes = [f"Mean over seeds ± standard deviation; {', '.join(better)}." if better else "No run has a score yet."]
     if baseline:
         named = ", ".join(f"{axis} = {value}" for axis, value in baseline.items())
         notes.append(
@@ -158,14 +156,6 @@ def _summary(rows, axes, metrics, baseline, absent) -> Table:
     if absent:
         notes.append(f"No run has {', '.join(absent)}.")
     return Table(columns, rows, notes=notes)
-
-
-def _with_interval(row: dict, key: str, form: str) -> str | None:
-    value, low, high = (row.get(f"{key}{end}") for end in ("", "_low", "_high"))
-    if value is None or math.isnan(value):
-        return None
-    text = format(value, form)
-    return text if low is None or math.isnan(low) else f"{text} ({low:{form}} to {high:{form}})"
 
 
 def draw_curves(runs: Sequence[Run], folder: Path, axes: Iterable[str]) -> Path | None:
@@ -195,5 +185,4 @@ def write_tables(folder: Path, runs_: Table, summary: Table) -> None:
         "summary.md": summary.markdown() + "\n",
     }
     for name, text in texts.items():
-        with replacing(folder / name) as partial:
-            partial.write_text(text, encoding="utf-8")
+        write_text(folder / name, text)

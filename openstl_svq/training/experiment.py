@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from .. import __version__
 from .. import config as configuration
 from .. import protocol as protocols
-from ..files import DISK_FULL, replacing
+from ..files import DISK_FULL, write_text
 from ..host import describe, example_input, load_data
 from ..methods import get_method
 from ..metrics.report import format_table, write_metrics
@@ -290,8 +290,8 @@ class Experiment:
 
     @rank_zero_only
     def _write_config(self):
-        with replacing(self.save_dir / "config.py") as partial:
-            partial.write_text(configuration.dump(self.config, f"command: {' '.join(sys.argv)}"), encoding="utf-8")
+        text = configuration.dump(self.config, f"command: {' '.join(sys.argv)}")
+        write_text(self.save_dir / "config.py", text)
 
     def _report(self, results):
         units = getattr(self.data.test_loader.dataset, "units", None)

@@ -281,7 +281,6 @@ def register_weather(
     full_sizes: tuple[int, int] | None = None,
     makers: dict[str, Callable[..., list[Path]]] | None = None,
     root: Callable[[Path], Path] = Path,
-    in_openstl: bool = True,
 ) -> Dataset:
     """Registers a dataset in WeatherBench's layout, ``<data_root>/weather/<variable>/<variable>*.nc``."""
     if makers is None:  # on the grid that they give
@@ -299,7 +298,6 @@ def register_weather(
             is_field=True,
             differences=frozenset(DIFFERENCES),
             root=root,
-            in_openstl=in_openstl,
         )
     )
 

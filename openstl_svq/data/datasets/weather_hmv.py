@@ -24,5 +24,4 @@ register_weather(
         level=LEVELS,
     ),
     full_sizes=(52_559, 2_883),
-    in_openstl=False,
 )
