@@ -26,7 +26,7 @@ def _refuse(key: str, allowed: str, value):
     raise ValueError(f"{key} must be {allowed}, got {value!r}.")
 
 
-def number(low=-math.inf, high=math.inf, *, above=False, below=False) -> Rule:
+def number(low: float = -math.inf, high: float = math.inf, *, above: bool = False, below: bool = False) -> Rule:
     """Finite, from ``low`` (or ``above`` it) to ``high`` (or ``below`` it)."""
     if high < math.inf:
         allowed = f"a number {'above' if above else 'from'} {low:g} {'and below' if below else 'to'} {high:g}"
@@ -46,7 +46,7 @@ def number(low=-math.inf, high=math.inf, *, above=False, below=False) -> Rule:
     return check
 
 
-def whole(low=-math.inf, high=math.inf, *, above=False) -> Rule:
+def whole(low: float = -math.inf, high: float = math.inf, *, above: bool = False) -> Rule:
     in_range = number(low, high, above=above)
 
     def check(key, value):
@@ -57,22 +57,22 @@ def whole(low=-math.inf, high=math.inf, *, above=False) -> Rule:
     return check
 
 
-def switch(key, value):
+def switch(key: str, value: object) -> None:
     if not isinstance(value, bool):
         _refuse(key, "True or False", value)
 
 
-def text(key, value):
+def text(key: str, value: object) -> None:
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         _refuse(key, "a text that is not empty", value)
 
 
-def dictionary(key, value):
+def dictionary(key: str, value: object) -> None:
     if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
         _refuse(key, "a dictionary of arguments by name, as in {'codebook_size': 1000}", value)
 
 
-def choice(names: Iterable[str] | Callable[[], Iterable[str]], *, prefix="", any_case=False) -> Rule:
+def choice(names: Iterable[str] | Callable[[], Iterable[str]], *, prefix: str = "", any_case: bool = False) -> Rule:
     """One of ``names``, or of what they give when called: others may register more. ``prefix`` may stand before it."""
 
     def check(key, value):
@@ -87,7 +87,7 @@ def maybe(rule: Rule) -> Rule:
     return lambda key, value: None if value is None else rule(key, value)
 
 
-def list_of(rule: Rule, length: int | None = None, *, distinct=False) -> Rule:
+def list_of(rule: Rule, length: int | None = None, *, distinct: bool = False) -> Rule:
     """A list of ``length`` entries (default: one or more) that follow ``rule``, none twice where ``distinct``."""
     allowed = f"a list of {length or 'one or more'} entries{', none of them twice' if distinct else ''}"
 
@@ -116,13 +116,13 @@ def any_of(allowed: str, *rules: Rule) -> Rule:
     return check
 
 
-def odd(key, value):
+def odd(key: str, value: object) -> None:
     whole(0, above=True)(key, value)
     if value % 2 == 0:
         _refuse(key, "an odd number: an even kernel shifts the grid", value)
 
 
-def protocol(key, value):
+def protocol(key: str, value: object) -> None:
     text(key, value)
     protocols.differences(value)
 

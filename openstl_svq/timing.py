@@ -14,7 +14,7 @@ from .quantizers.memory import TooLargeForMemory
 from .statistics import median_interval, with_interval
 
 
-def synchronize(device) -> None:
+def synchronize(device: torch.device | str) -> None:
     """Waits until ``device`` has done what it was given."""
     kind = torch.device(device).type
     if kind == "cuda":
@@ -26,7 +26,7 @@ def synchronize(device) -> None:
 def time_in_turn(
     functions: dict[str, Callable],
     rounds: int,
-    device="cpu",
+    device: torch.device | str = "cpu",
     warmup: int = 1,
     progress: Callable[[str], None] | None = None,
     clock: Callable[[], float] = time.perf_counter,
@@ -72,7 +72,7 @@ def paired_ratio(values: Sequence[float], references: Sequence[float], confidenc
     return Ratio(statistics.median(ratios), *median_interval(ratios, confidence), len(ratios))
 
 
-def peak_memory(function: Callable, device="cpu") -> int:
+def peak_memory(function: Callable, device: torch.device | str = "cpu") -> int:
     """Bytes that a call of ``function`` needs at its worst moment, above what was held before it.
 
     On a GPU torch's allocator keeps the peak; on a CPU it is the running sum of the profiler's record of allocations.

@@ -3,7 +3,8 @@
 import multiprocessing
 import signal
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -93,7 +94,7 @@ def _quantizer_flops(name, settings, shape, codebook_size) -> int:
 class Worker:
     """A process that answers questions one by one, and whose death or silence is an answer too."""
 
-    def __init__(self, function, arguments):
+    def __init__(self, function: Callable, arguments: tuple):
         # A fork would inherit the thread pools of this process without their threads.
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
@@ -102,7 +103,7 @@ class Worker:
         theirs.close()
         self.connection.recv()  # ready: its imports are not on the clock
 
-    def ask(self, question, time_limit):
+    def ask(self, question: Any, time_limit: float) -> Any:
         self.connection.send(question)
         if not self.connection.poll(time_limit):
             return f"over {time_limit:g} s"

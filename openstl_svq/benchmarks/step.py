@@ -119,5 +119,5 @@ def step_table(
     )
 
 
-def size_of(backbone) -> str:
+def size_of(backbone: Backbone) -> str:
     return " x ".join(map(str, backbone["in_shape"]))

@@ -68,7 +68,7 @@ def _is_number(value) -> bool:
     return value is None or isinstance(value, (int, float))
 
 
-def provenance(device="cpu") -> dict:
+def provenance(device: str = "cpu") -> dict:
     """Versions, machine and threads that a measurement depends on."""
     import torch
 

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import warnings
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,7 @@ def fingerprint(paths: Iterable[Path]) -> list:
     return [(path.name, (stat := path.stat()).st_size, stat.st_mtime_ns) for path in sorted(paths)]
 
 
-def cache_frames(frames: Frames, *, beside: Path, name: str, key, memory_limit: int | None = None) -> Frames:
+def cache_frames(frames: Frames, *, beside: Path, name: str, key: object, memory_limit: int | None = None) -> Frames:
     """``frames`` where windows can be read from fast: in memory if they are few, else in a file on disk.
 
     Args:
@@ -83,7 +83,15 @@ class CachedFrames(FileFrames):
         return values
 
 
-def cached_file(blocks: Callable[[], Iterable[np.ndarray]], shape, dtype, *, beside, name: str, key) -> Path:
+def cached_file(
+    blocks: Callable[[], Iterable[np.ndarray]],
+    shape: Sequence[int],
+    dtype: np.dtype | type,
+    *,
+    beside: Path,
+    name: str,
+    key: object,
+) -> Path:
     """A ``.npy`` file of ``blocks()``, one after the other along the first axis.
 
     It is built unless a finished one for the same ``key`` exists, and appears under its name only when it is complete.
@@ -120,7 +128,7 @@ def cached_file(blocks: Callable[[], Iterable[np.ndarray]], shape, dtype, *, bes
 
 
 def cached_statistics(
-    frames: Frames, of: Callable = channel_statistics, part_of: Frames | None = None, key=None
+    frames: Frames, of: Callable = channel_statistics, part_of: Frames | None = None, key: object = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """``of(frames)``, two arrays ``(1, C, 1, 1)``, kept beside frames that lie in a cache.
 

@@ -1,7 +1,7 @@
 """Where frames come from: one small interface, so that windows over them need no copy per dataset."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +108,6 @@ def channel_statistics(frames: Frames) -> tuple[np.ndarray, np.ndarray]:
     return per_channel(mean), per_channel(std)
 
 
-def per_channel(values) -> np.ndarray:
+def per_channel(values: np.ndarray | Sequence[float]) -> np.ndarray:
     """A value of each channel as float32 ``(1, C, 1, 1)``."""
     return np.asarray(values, dtype=np.float32).reshape(1, -1, 1, 1)

@@ -16,6 +16,7 @@ import io
 import json
 import tempfile
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +32,7 @@ _SURFACE_PRESSURE = 1000.0  # hPa, what jcm normalises surface pressure by
 _RADIUS, _ROTATION, _GRAVITY, _KAPPA = 6.371e6, 7.292e-5, 9.81, 2 / 7  # m, 1/s, m/s2, gas constant over heat capacity
 
 
-def vorticity(u, v, latitudes):
+def vorticity(u: np.ndarray, v: np.ndarray, latitudes: np.ndarray) -> np.ndarray:
     """Relative vorticity ``(dv/dx - d(u cos lat)/dy / cos lat)``, 1/s, by central differences.
 
     Args:
@@ -44,7 +45,14 @@ def vorticity(u, v, latitudes):
     return (along - np.gradient(u * cosine, lat, axis=-2, edge_order=2)) / (_RADIUS * cosine)
 
 
-def potential_vorticity(temperature, u, v, sigma, surface_pressure, latitudes):
+def potential_vorticity(
+    temperature: np.ndarray,
+    u: np.ndarray,
+    v: np.ndarray,
+    sigma: np.ndarray,
+    surface_pressure: np.ndarray,
+    latitudes: np.ndarray,
+) -> np.ndarray:
     """``-g (f + vorticity) d(theta)/dp``, K m2 kg-1 s-1: without the horizontal gradients of theta, which are small.
 
     Args:
@@ -79,18 +87,18 @@ _VECTORS = {"u10", "v10", "u", "v"}
 
 
 def generate(
-    folder,
-    variables,
+    folder: Path,
+    variables: Sequence[str],
     *,
-    months,
-    start_year=2001,
-    hours=6,
-    levels=(150, 500, 850, 1000),
-    seed=0,
-    spin_up_days=90,
-    precision=None,
-    command="",
-    progress=True,
+    months: int,
+    start_year: int = 2001,
+    hours: int = 6,
+    levels: Sequence[float] = (150, 500, 850, 1000),
+    seed: int = 0,
+    spin_up_days: int = 90,
+    precision: float | None = None,
+    command: str = "",
+    progress: bool = True,
 ) -> list[Path]:
     """Runs the model and writes ``<folder>/<variable folder>/<variable folder>_<year>_5.625deg.nc`` for each variable.
 
@@ -276,7 +284,7 @@ class _Run:
         }
 
 
-def to_latitudes(values, latitudes, *, vector=False):
+def to_latitudes(values: np.ndarray, latitudes: np.ndarray, *, vector: bool = False) -> np.ndarray:
     """Linear interpolation along latitude to WeatherBench's 32 latitudes.
 
     Args:
@@ -297,7 +305,9 @@ def to_latitudes(values, latitudes, *, vector=False):
     return (1 - weight) * values[..., below, :] + weight * values[..., below + 1, :]
 
 
-def to_pressure(values, sigma, surface_pressure, levels):
+def to_pressure(
+    values: np.ndarray, sigma: np.ndarray, surface_pressure: np.ndarray, levels: Sequence[float]
+) -> np.ndarray:
     """Interpolation from sigma levels to pressure levels, linear in log p; below the lowest level its value.
 
     Args:

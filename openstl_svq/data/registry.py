@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -254,7 +254,7 @@ def _refuse_differences(dataset: Dataset, taken: frozenset[str]) -> None:
         )
 
 
-def warn_of_other_sizes(dataname: str, config: Entry, train, test) -> None:
+def warn_of_other_sizes(dataname: str, config: Entry, train: Sized, test: Sized) -> None:
     """Warns where ``train`` and ``test`` have other sizes than OpenSTL's windows of the full dataset.
 
     Nothing is said where ``config`` asks for other splits or lengths than the dataset's entry, or none are known.

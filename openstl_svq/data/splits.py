@@ -11,7 +11,7 @@ from .windows import WindowDataset
 SPLITS = ("train_time", "val_time", "test_time")
 
 
-def period(bounds, split: str) -> tuple[np.datetime64, np.datetime64, np.dtype]:
+def period(bounds: Sequence, split: str) -> tuple[np.datetime64, np.datetime64, np.dtype]:
     """``['2010', '2015']`` or dates -> first moment, first moment after, and the unit that was spoken of."""
     try:
         first, last = (np.datetime64(str(b)) for b in bounds)

@@ -4,6 +4,7 @@ They move in a way that can be learnt, and mean nothing.
 """
 
 import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,16 @@ _CLIMATE = {
 }
 
 
-def weather(folder, variables, spans, *, hours=1, levels=(150, 500, 850, 1000), seed=0, command="") -> list[Path]:
+def weather(
+    folder: Path,
+    variables: Sequence[str],
+    spans: Mapping[int, int],
+    *,
+    hours: int = 1,
+    levels: Sequence[float] = (150, 500, 850, 1000),
+    seed: int = 0,
+    command: str = "",
+) -> list[Path]:
     """Waves that travel eastwards over a zonal climate with seasons, in WeatherBench's layout.
 
     Args:
@@ -55,15 +65,14 @@ def weather(folder, variables, spans, *, hours=1, levels=(150, 500, 850, 1000), 
             kind = VARIABLES[name].folder
             paths.append(Path(folder) / kind / f"{kind}_{year}_5.625deg.nc")
             packing = VARIABLES[name].packing
-            on = {"levels": levels} if VARIABLES[name].levels else {}
             write_file(
                 paths[-1],
                 name,
                 times,
-                values if on else values[:, 0],
+                values if VARIABLES[name].levels else values[:, 0],
+                levels=levels if VARIABLES[name].levels else None,
                 attributes=attributes,
                 precision=packing and 10 * packing[0],
-                **on,
             )
     return paths
 
@@ -85,7 +94,9 @@ def _waves(name, level, times, seed) -> np.ndarray:
     return np.clip(field, low, high)
 
 
-def taxibj(root, *, windows=(60, 12), steps=(4, 4), seed=0) -> list[Path]:
+def taxibj(
+    root: Path, *, windows: tuple[int, int] = (60, 12), steps: tuple[int, int] = (4, 4), seed: int = 0
+) -> list[Path]:
     """``taxibj/dataset.npz``: patterns on 32 x 32 cells that swell twice a day, in [-1, 1].
 
     Args:
@@ -109,7 +120,7 @@ def taxibj(root, *, windows=(60, 12), steps=(4, 4), seed=0) -> list[Path]:
     return [path]
 
 
-def kth(root, *, frames=64, people=(1, 2, 15, 16, 17, 18), seed=0) -> list[Path]:
+def kth(root: Path, *, frames: int = 64, people: Sequence[int] = (1, 2, 15, 16, 17, 18), seed: int = 0) -> list[Path]:
     """``kth/<action>/person<NN>_<action>_d1_uncomp/image-<NNNN>.jpg``: a bright figure that moves over grey ground."""
     speed = {"boxing": 0, "handclapping": 0, "handwaving": 0, "jogging": 2, "running": 4, "walking": 1}
     paths = []
@@ -124,7 +135,9 @@ def kth(root, *, frames=64, people=(1, 2, 15, 16, 17, 18), seed=0) -> list[Path]
     return paths
 
 
-def human(root, *, videos=(3, 1), windows=6, size=256, seed=0) -> list[Path]:
+def human(
+    root: Path, *, videos: tuple[int, int] = (3, 1), windows: int = 6, size: int = 256, seed: int = 0
+) -> list[Path]:
     """``human/images/*.jpg`` and the lists of windows: coloured figures, every fifth frame of a video.
 
     Args:
@@ -149,7 +162,9 @@ def human(root, *, videos=(3, 1), windows=6, size=256, seed=0) -> list[Path]:
     return paths
 
 
-def kitticaltech(root, *, videos=(6, 2), frames=24, length=11, seed=0) -> list[Path]:
+def kitticaltech(
+    root: Path, *, videos: tuple[int, int] = (6, 2), frames: int = 24, length: int = 11, seed: int = 0
+) -> list[Path]:
     """``kitticaltech_npy``: stripes that flow past as a road does, as bytes."""
     folder = Path(root) / "kitticaltech_npy"
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,9 @@ from .style import SMALL, painter
 from .trained_run import TrainedRun
 
 
-def plot_activity(activity: np.ndarray, codes: np.ndarray, *, lat=None, lon=None) -> Figure:
+def plot_activity(
+    activity: np.ndarray, codes: np.ndarray, *, lat: np.ndarray | None = None, lon: np.ndarray | None = None
+) -> Figure:
     """How often each of some codes is active at each place.
 
     Args:

@@ -12,7 +12,14 @@ from .trained_run import TrainedRun
 _SATURATED = 99.5  # percentile of the errors above which their colours are the last
 
 
-def plot_error_maps(mean_error: np.ndarray, rms_error: np.ndarray, *, unit: str = "", lat=None, lon=None) -> Figure:
+def plot_error_maps(
+    mean_error: np.ndarray,
+    rms_error: np.ndarray,
+    *,
+    unit: str = "",
+    lat: np.ndarray | None = None,
+    lon: np.ndarray | None = None,
+) -> Figure:
     """Mean error (bias) and root mean square error at each point.
 
     Args:

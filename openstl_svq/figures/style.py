@@ -1,6 +1,7 @@
 """What the figures share: sizes of type, axes without clutter, maps, and writing."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ def tidy(axis: Axes) -> None:
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def painter(lat, lon, height: int, width: int):
+def painter(lat: np.ndarray | None, lon: np.ndarray | None, height: int, width: int) -> tuple[Callable, float]:
     """A function that draws a frame on an axis, as a map where there are coordinates; and its height over its width."""
     if (lat is None) != (lon is None):
         raise ValueError("a map needs both lat and lon.")

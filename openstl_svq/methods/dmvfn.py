@@ -39,7 +39,7 @@ class DMVFN(Base_method):
         """``(B, pre_seq_length, C, H, W)`` -> ``(B, aft_seq_length, C, H, W)``."""
         return self.model(batch_x)
 
-    def training_step(self, batch, batch_idx) -> Tensor:
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         window = torch.cat(batch, dim=1)  # (B, T, C, H, W)
         before, last, truth = (window[:, k : window.shape[1] - 2 + k].flatten(0, 1) for k in range(3))
         frames = self.model.refinements(before, last)  # (blocks, B (T - 2), C, H, W)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 from timm.scheduler.scheduler import Scheduler as TimmScheduler
@@ -37,12 +38,11 @@ class ForecastMethod:
 
     fused_optimizer = False  # whether the optimizer is to be torch's fused form, where it has one
 
-    def configure_optimizers(self):
+    def configure_optimizers(self) -> dict[str, Any]:
         """The host's optimizer and schedule, over the steps that this process really makes."""
         steps = self.trainer.estimated_stepping_batches // self.trainer.max_epochs
-        config = SimpleNamespace(
-            **{**self.hparams, "gpus": [0]}
-        )  # OpenSTL divides by the GPUs; `steps` is divided already
+        # OpenSTL divides by the GPUs; `steps` is divided already.
+        config = SimpleNamespace(**{**self.hparams, "gpus": [0]})
         optimizer, scheduler, by_epoch = get_optim_scheduler(config, self.hparams.epoch, self.model, steps)
         if self.fused_optimizer:
             fuse_optimizer(optimizer)
@@ -53,7 +53,7 @@ class ForecastMethod:
             "lr_scheduler": {"scheduler": scheduler, "interval": "epoch" if by_epoch else "step"},
         }
 
-    def on_train_epoch_start(self):
+    def on_train_epoch_start(self) -> None:
         """timm's schedules give the rate of an epoch by its number, so an epoch after a resume has the right one too.
 
         (Lightning steps schedules after it has written the epoch's checkpoint. OpenSTL's schedule lags by one epoch.)
@@ -63,7 +63,7 @@ class ForecastMethod:
             if isinstance(scheduler, TimmScheduler):
                 scheduler.step(epoch=self.current_epoch)
 
-    def lr_scheduler_step(self, scheduler, metric):
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         if not isinstance(scheduler, TimmScheduler):
             super().lr_scheduler_step(scheduler, metric)
 
@@ -74,7 +74,7 @@ class ForecastMethod:
     def _note_that_the_loss_was_used(self, *_):
         self._loss_was_used = True
 
-    def training_step(self, batch, batch_idx):
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         batch_x, batch_y = batch
         if self.noise_ratio:
             batch_x = add_noise(batch_x, self.noise_ratio)
@@ -89,18 +89,18 @@ class ForecastMethod:
             self._check_finite("training loss", loss)
         return loss
 
-    def validation_step(self, batch, batch_idx):
+    def validation_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         batch_x, batch_y = batch
         loss = self.criterion(self(batch_x, batch_y), batch_y)
         self._validated += torch.stack([loss.detach() * len(batch_x), loss.new_tensor(len(batch_x))])
         return loss
 
-    def on_validation_epoch_start(self):
+    def on_validation_epoch_start(self) -> None:
         super().on_validation_epoch_start()
         exact = torch.float32 if self.device.type == "mps" else torch.float64  # mps has no float64
         self._validated = torch.zeros(2, dtype=exact, device=self.device)  # sum of losses, samples
 
-    def on_validation_epoch_end(self):
+    def on_validation_epoch_end(self) -> None:
         """The mean over the samples of all processes, whatever the size of each one's batches and share.
 
         (Lightning's mean over processes rounds their mean number of samples down.)
@@ -123,13 +123,13 @@ class ForecastMethod:
 
     # test
 
-    def on_test_start(self):
+    def on_test_start(self) -> None:
         data = self.trainer.datamodule
         settings = data.metric_settings()
         names = ["model", "persistence"] + (["climatology"] if data.climatology is not None else [])
         self.test_scores = {name: ForecastMetrics(**settings, lead_times=True).to(self.device) for name in names}
 
-    def test_step(self, batch, batch_idx):
+    def test_step(self, batch: list[Tensor], batch_idx: int) -> None:
         batch_x, batch_y, indices = batch
         forecasts = {"model": self(batch_x, batch_y).float(), "persistence": persistence(batch_x, batch_y.shape[1])}
         climatology = None
@@ -138,7 +138,7 @@ class ForecastMethod:
         for name, forecast in forecasts.items():
             self.test_scores[name].update(forecast, batch_y, climatology)
 
-    def on_test_epoch_end(self):
+    def on_test_epoch_end(self) -> None:
         """Scores by name, on every process (``compute`` synchronises); the experiment writes them."""
         self.test_results = {name: scores.compute() for name, scores in self.test_scores.items()}
         self.test_scores = {}

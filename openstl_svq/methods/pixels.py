@@ -1,9 +1,10 @@
 """What methods need that forecast frames of bounded values."""
 
 import torch
+from pytorch_lightning import LightningModule
 
 
-def check_pixel_range(method) -> None:
+def check_pixel_range(method: LightningModule) -> None:
     """Compares the network's ``pixel_max`` with the data, before training.
 
     Args:

@@ -31,7 +31,7 @@ class PredNet(Base_method):
         """``(B, pre_seq_length, C, H, W)`` -> ``(B, aft_seq_length, C, H, W)``."""
         return self.model(batch_x)
 
-    def training_step(self, batch, batch_idx) -> Tensor:
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         batch_x, batch_y = batch
         errors = self.model.errors(torch.cat([batch_x, batch_y], dim=1))[:, 1:].mean((0, 1))  # (layers)
         first, others = WEIGHT_MODES[self.hparams.weight_mode]

@@ -105,7 +105,7 @@ class Quantized:
             outputs.append(output)
         return torch.cat(predictions, dim=1)[:, :wanted], outputs
 
-    def training_step(self, batch, batch_idx) -> Tensor:
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         batch_x, batch_y = batch
         with_usage = self._usage_is_due()
         with watch(self.model) if with_usage else nullcontext({}) as dynamics:

@@ -1,6 +1,7 @@
 """A learning rate of its own for some parameters, under any optimizer and schedule of either host."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from timm.scheduler.scheduler import Scheduler as TimmScheduler
 from torch import nn
@@ -10,7 +11,7 @@ from torch.optim import Optimizer
 _RATES = ("lr", "initial_lr", "max_lr", "min_lr")
 
 
-def scale_rate(optimizer: Optimizer, scheduler, parameters: Iterable[nn.Parameter], factor: float) -> None:
+def scale_rate(optimizer: Optimizer, scheduler: Any, parameters: Iterable[nn.Parameter], factor: float) -> None:
     """Multiplies the rate of ``parameters`` by ``factor`` for the whole schedule, warm-up and end included.
 
     They move to groups of their own behind the others; everything else of a group (weight decay, betas) stays. To be

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -137,13 +138,13 @@ def scores_of(method: nn.Module) -> dict | None:
         return None
 
 
-def is_export(path) -> bool:
+def is_export(path: str | os.PathLike) -> bool:
     """Whether ``path`` is what :func:`export_weights` wrote: the weights, the card or their folder."""
     path = Path(path)
     return path.name in (CARD, WEIGHTS) or (path / CARD).is_file()
 
 
-def load_export(path) -> tuple[Path, dict]:
+def load_export(path: str | os.PathLike) -> tuple[Path, dict]:
     """The weights file, and what a checkpoint would hold: ``state_dict``, ``hyper_parameters``, ``folded``.
 
     Raises:
@@ -186,7 +187,11 @@ FORMATS: dict[str, tuple[str, Callable]] = {
 
 
 def export(
-    method: nn.Module, folder, formats: Iterable[str] = tuple(FORMATS), *, keep_codebook: bool = False
+    method: nn.Module,
+    folder: str | os.PathLike,
+    formats: Iterable[str] = tuple(FORMATS),
+    *,
+    keep_codebook: bool = False,
 ) -> dict[str, Path]:
     """Writes ``method`` in each of ``formats`` to ``folder`` and returns the files by format.
 

@@ -1,9 +1,11 @@
 """From a file or folder of frames to a file of forecasts."""
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+from pytorch_lightning import LightningModule
 
 from .. import __version__
 from ..protocol import OPENSTL, differences
@@ -13,9 +15,9 @@ from .outputs import PICTURES, Result, writer_for
 
 
 def forecast_file(
-    model,
-    source,
-    out,
+    model: LightningModule,
+    source: str | os.PathLike,
+    out: str | os.PathLike,
     *,
     window: str = "last",
     steps: int | None = None,

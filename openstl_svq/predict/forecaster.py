@@ -1,5 +1,7 @@
 """The front of a trained model: forecasts in the data's own unit."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -19,7 +21,9 @@ class Forecaster(Shared):
     Calling the method itself takes and gives normalised tensors, as in training.
     """
 
-    def predict(self, frames, steps: int | None = None, *, check_range: bool = True):
+    def predict(
+        self, frames: np.ndarray | Tensor, steps: int | None = None, *, check_range: bool = True
+    ) -> np.ndarray | Tensor:
         """The forecast from ``frames``, which are normalised with the statistics that the method was trained with.
 
         Args:
@@ -101,7 +105,7 @@ def _as_tensor(frames) -> Tensor:
     return torch.from_numpy(array.astype(np.float64 if array.dtype == np.float64 else np.float32))
 
 
-def checked_steps(hparams, steps: int | None) -> int:
+def checked_steps(hparams: Any, steps: int | None) -> int:
     """``steps``, by default those of the training; a ValueError unless it is a whole number above 0."""
     steps = hparams.aft_seq_length if steps is None else steps
     if isinstance(steps, bool) or steps != int(steps) or steps < 1:

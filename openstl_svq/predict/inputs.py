@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class Series:
         return self.frames.read(indices)[where.reshape(windows.shape)]
 
 
-def open_series(hparams, path: Path, *, stride: int | None, check_units: bool) -> Series:
+def open_series(hparams: Any, path: Path, *, stride: int | None, check_units: bool) -> Series:
     """The frames in ``path`` as the model of ``hparams`` takes them; arguments and errors as of ``forecast_file``."""
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist. Give a file or folder of frames.")
@@ -142,7 +143,7 @@ def _start(text: str, axis: np.ndarray):
     return start
 
 
-def show(value) -> str:
+def show(value: object) -> str:
     """A time, a number, or an interval, for a message."""
     if isinstance(value, np.timedelta64) and np.datetime_data(value)[0] == "M":
         return f"{value.astype(int)} months"

@@ -2,11 +2,13 @@
 
 import importlib.util
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +21,7 @@ PICTURES = (".gif", ".mp4", ".png")
 ENDINGS = (".nc", ".npz", *PICTURES)
 
 
-def output_path(source, out=None, *, force: bool = False) -> Path:
+def output_path(source: str | os.PathLike, out: str | os.PathLike | None = None, *, force: bool = False) -> Path:
     """Where the forecast from ``source`` goes: ``out``, or a file named after ``source`` in the current folder.
 
     Raises:
@@ -58,7 +60,7 @@ class Result:
     attributes: dict[str, str]
 
 
-def writer_for(suffix: str, hparams, window: str) -> Callable[[Result], None]:
+def writer_for(suffix: str, hparams: Any, window: str) -> Callable[[Result], None]:
     """What writes a file of this ending; an error if it cannot hold what the model gives."""
     if suffix not in PICTURES:
         return _write_netcdf if suffix == ".nc" else _write_npz

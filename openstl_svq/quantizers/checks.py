@@ -16,12 +16,12 @@ def check_settings(owner: str, given: Iterable[str], allowed: Iterable[str]) -> 
             raise ValueError(unknown(f"setting of {owner}:", name, allowed))
 
 
-def check_positive(what: str, given) -> int:
+def check_positive(what: str, given: object) -> int:
     """`given` as an int of at least 1; True and 3.0 are not integers here."""
     try:
         if isinstance(given, bool):
             raise TypeError
-        value = operator.index(given)
+        value = operator.index(given)  # type: ignore[arg-type]
     except TypeError:
         raise ValueError(f"{what} must be a positive integer, got {given!r}") from None
     if value < 1:
@@ -29,21 +29,21 @@ def check_positive(what: str, given) -> int:
     return value
 
 
-def check_bool(what: str, given) -> bool:
+def check_bool(what: str, given: object) -> bool:
     """A string such as "False" is true in Python, so only True and False pass."""
     if not isinstance(given, bool):
         raise ValueError(f"{what} must be True or False, got {given!r}")
     return given
 
 
-def check_number(what: str, given, low: float = 0.0) -> float:
+def check_number(what: str, given: object, low: float = 0.0) -> float:
     """A real number of at least `low`."""
     if isinstance(given, bool) or not isinstance(given, (int, float)) or not low <= given < float("inf"):
         raise ValueError(f"{what} must be a number of at least {low:g}, got {given!r}")
     return float(given)
 
 
-def check_above_0(what: str, given) -> float:
+def check_above_0(what: str, given: object) -> float:
     """A finite number above 0."""
     if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 < given < float("inf"):
         raise ValueError(f"{what} must be a number above 0, got {given!r}")

@@ -36,7 +36,7 @@ FORMS = ("folded", "reference")
 _LEAST_SPARSE = 10  # codes; with fewer, nine tenths rounded up are all of them
 
 
-def check_init(init, codebook_size: int) -> str:
+def check_init(init: str, codebook_size: int) -> str:
     check_choice("init", init, CODEBOOK_INITS)
     if init == "sparse" and codebook_size < _LEAST_SPARSE:
         raise ValueError(

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from .. import config as configuration
 from ..config_file import load_config
@@ -148,7 +149,9 @@ def _last_lines(log: Path, begin: int = 0) -> list[str]:
     return [line for line in lines if line]
 
 
-def sweep(runs: Sequence[Run], folder: Path, train: Path, report: Callable[[str], None], display) -> dict[str, str]:
+def sweep(
+    runs: Sequence[Run], folder: Path, train: Path, report: Callable[[str], None], display: Any
+) -> dict[str, str]:
     """Runs what is not finished. Returns the failed runs' names with the last line that each printed.
 
     Args:

@@ -2,7 +2,9 @@
 
 import time
 import warnings
+from argparse import Namespace
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule, Trainer
@@ -12,7 +14,7 @@ from torch import nn
 from ..acceleration import accelerate, checkpoint_activations, keep_freed_memory
 
 
-def prepare(method: LightningModule, accelerator: str, args) -> None:
+def prepare(method: LightningModule, accelerator: str, args: Namespace) -> None:
     """Makes ``method`` as fast as ``args`` allow, in place, before its optimizer exists.
 
     By default: channels-last maps and the layers of :mod:`openstl_svq.acceleration` (not on MPS), fused optimizers, on
@@ -82,10 +84,12 @@ class CompileReport(Callback):
         self._first: float | None = None
         self._started = 0.0
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch, batch_idx: int) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         self._started = time.monotonic()
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs, batch, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         if self._first is None:
             self._first = time.monotonic() - self._started
 

@@ -24,7 +24,7 @@ class EpochSampler(DistributedSampler):
         multiple: samples of this process that make an optimizer step; what does not fill the last one is left out.
     """
 
-    def __init__(self, dataset, *, num_replicas, rank, seed, multiple=1):
+    def __init__(self, dataset: Dataset, *, num_replicas: int, rank: int, seed: int, multiple: int = 1):
         super().__init__(dataset, num_replicas=num_replicas, rank=rank, shuffle=True, seed=seed)
         self.generator = torch.Generator()
         self.multiple = multiple

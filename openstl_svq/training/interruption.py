@@ -73,7 +73,9 @@ class MidEpoch(Callback):
 
     # saving
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs, batch, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         if self._loaded is not None:
             _add_sums(trainer, self._loaded["sums"])
             self._loaded = None

@@ -19,7 +19,7 @@ _KINDS = ("standard", "minmax", "none")
 
 
 def load_splits(
-    dataset: Dataset, data_root: Path, config: Entry, /, *, protocol: str, use_augment=False
+    dataset: Dataset, data_root: Path, config: Entry, /, *, protocol: str, use_augment: bool = False
 ) -> list[WindowDataset]:
     """Training, validation and test windows of a user's data.
 

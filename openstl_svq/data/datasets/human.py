@@ -16,7 +16,7 @@ from ..windows import CropAndFlip, WindowDataset, offsets
 
 
 def load_splits(
-    dataset: Dataset, data_root: Path, config: Entry, /, *, protocol: str, use_augment=False
+    dataset: Dataset, data_root: Path, config: Entry, /, *, protocol: str, use_augment: bool = False
 ) -> list[WindowDataset]:
     """Training, validation and test windows of ``human/images/*.jpg``, listed in ``human/train.txt`` and ``test.txt``.
 

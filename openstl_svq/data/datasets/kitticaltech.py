@@ -23,7 +23,7 @@ _EVERY = 3  # frames of a Caltech video
 
 
 def load_splits(
-    dataset: Dataset, data_root: Path, config: Entry, /, *, protocol: str, use_augment=False
+    dataset: Dataset, data_root: Path, config: Entry, /, *, protocol: str, use_augment: bool = False
 ) -> list[WindowDataset]:
     """Training, validation and test windows, in [0, 1], from either of OpenSTL's layouts.
 

@@ -23,7 +23,7 @@ _TRAINING_PEOPLE = 16
 
 
 def load_splits(
-    dataset: Dataset, data_root: Path, config: Entry, /, *, protocol: str, use_augment=False
+    dataset: Dataset, data_root: Path, config: Entry, /, *, protocol: str, use_augment: bool = False
 ) -> list[WindowDataset]:
     """Training, validation and test windows from ``kth/<action>/person<NN>_.../image_<NNNN>.jpg``, in [0, 1].
 

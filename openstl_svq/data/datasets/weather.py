@@ -41,7 +41,14 @@ _SCORED_ONE_BY_ONE = ("mv", "hmv")  # also a list of variables; OpenSTL takes uv
 
 
 def load_splits(
-    dataset: Dataset, data_root: Path, config: Entry, /, *, protocol: str, use_augment=False, resolution="5_625"
+    dataset: Dataset,
+    data_root: Path,
+    config: Entry,
+    /,
+    *,
+    protocol: str,
+    use_augment: bool = False,
+    resolution: str = "5_625",
 ) -> list[WindowDataset]:
     """Training, validation and test windows of a weather dataset.
 

@@ -1,5 +1,6 @@
 """One file for each kind of file; :func:`open_source` finds the one."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ...files import refuse_special
@@ -15,7 +16,12 @@ __all__ = ["ARRAYS", "IMAGES", "STORES", "VIDEOS", "open_source"]
 
 
 def open_source(
-    path: Path, data_name=None, *, decode: Decode | None = None, bytes_are_images: bool = True, keep_counts: bool = True
+    path: Path,
+    data_name: str | Sequence[str] | None = None,
+    *,
+    decode: Decode | None = None,
+    bytes_are_images: bool = True,
+    keep_counts: bool = True,
 ) -> Source:
     """The frames in ``path``: an array, a store, a video, or a folder of images or videos.
 

@@ -1,6 +1,7 @@
 """Arrays: ``.npy`` and ``.npz``."""
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from ..times import times_or_numbers
 ARRAYS = (".npy", ".npz")
 
 
-def open_array(path: Path, data_name: str | None = None, *, bytes_are_images: bool = True) -> Source:
+def open_array(path: Path, data_name: str | Sequence[str] | None = None, *, bytes_are_images: bool = True) -> Source:
     """The frames in ``path``: ``(T, H, W)``, ``(T, C, H, W)`` or ``(N, T, C, H, W)``; images ``(T, H, W, 3)``.
 
     Args:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -82,7 +83,7 @@ class ImageFormat:
     blue_first: bool = False
 
 
-def read_image(file) -> np.ndarray:
+def read_image(file: str | Path | BinaryIO) -> np.ndarray:
     """An image file (path or open file) as bytes ``(H, W)`` or ``(H, W, 3)``; transparency is left out.
 
     Raises:
@@ -91,7 +92,7 @@ def read_image(file) -> np.ndarray:
     with _opened(file) as image:
         if image.format == "PNG":  # keeps check sums, which only this looks at; it cannot be read afterwards
             image.verify()
-    if hasattr(file, "seek"):
+    if not isinstance(file, (str, Path)):
         file.seek(0)
     with _opened(file) as image:
         return np.asarray(image if image.mode in ("L", "RGB") else image.convert(_mode(image, file)))

@@ -1,5 +1,7 @@
 """Stores of named variables: NetCDF and Zarr."""
 
+from __future__ import annotations
+
 import contextlib
 import math
 import re
@@ -7,7 +9,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +21,9 @@ from ..sources import Grid, Source
 from ..times import times_or_numbers
 from .classic import end_of_values
 from .folders import files_in
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 STORES = (".nc", ".nc4", ".zarr")
 
@@ -92,7 +97,7 @@ class StoreFrames(Frames):
         return np.concatenate([p if p.ndim == 4 else p[:, None] for p in parts], axis=1, dtype=np.float32)
 
 
-def rows_of(array, indices: np.ndarray, path: Path) -> np.ndarray:
+def rows_of(array: xr.DataArray, indices: np.ndarray, path: Path) -> np.ndarray:
     """Scattered places along the first dimension, as one slice and then a choice: the libraries below read scattered
     ones one by one.
 
@@ -173,14 +178,14 @@ def _open_zarr(path: Path):
     return _decoded(xr.open_zarr(path, decode_cf=False), path)
 
 
-def _refuse_long(path, variables: Iterable[tuple[str, tuple, Any]]) -> None:
+def _refuse_long(path: str | Path, variables: Iterable[tuple[str, tuple, Any]]) -> None:
     """Coordinates are read whole when a store is opened. ``variables``: name, shape and type of each."""
     for name, shape, dtype in variables:
         if len(shape) == 1:
             refuse_too_large(f"{path}: {name}", shape[0] * np.dtype(dtype).itemsize)
 
 
-def open_netcdf(path):
+def open_netcdf(path: Path) -> xr.Dataset:
     """The file as an xarray dataset, values not read yet; a ValueError if it is damaged."""
     import xarray as xr
 

@@ -1,10 +1,12 @@
 """WeatherBench's NetCDF layout: which variable lies where, and how its files are written and read."""
 
+from __future__ import annotations
+
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +14,9 @@ from ...files import replacing
 from ..frames import Frames
 from ..sources import Source
 from .stores import grid_of, open_netcdf, rows_of
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,17 @@ VARIABLES = {
 WEATHERBENCH_GRID = (np.linspace(-87.1875, 87.1875, 32), 5.625 * np.arange(64))
 
 
-def write_file(path, name, times, values, *, levels=None, attributes=None, precision=None, grid=WEATHERBENCH_GRID):
+def write_file(
+    path: Path,
+    name: str,
+    times: np.ndarray,
+    values: np.ndarray,
+    *,
+    levels: Sequence[float] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    precision: float | None = None,
+    grid: tuple[np.ndarray, np.ndarray] = WEATHERBENCH_GRID,
+) -> None:
     """Writes one file of ``name``, compressed, in one go or not at all.
 
     Args:
@@ -83,7 +98,7 @@ def write_file(path, name, times, values, *, levels=None, attributes=None, preci
                 f"16 bits at a step of {step:g}: give a coarser precision."
             )
         storage = {"dtype": "int16", "scale_factor": step, "add_offset": offset, "_FillValue": -32768}
-    coords = {"time": times.astype("datetime64[ns]")}
+    coords: dict[str, Any] = {"time": times.astype("datetime64[ns]")}
     if levels is not None:
         coords["level"] = ("level", np.asarray(levels, dtype=np.int32), {"units": "hPa", "long_name": "pressure"})
     coords["lat"] = ("lat", grid[0], {"units": "degrees_north", "standard_name": "latitude"})
@@ -131,7 +146,7 @@ class WeatherVariable:
     flip: bool = False
 
     @classmethod
-    def of_files(cls, paths: list[Path], name: str, level: int | list[int] = 1) -> "WeatherVariable":
+    def of_files(cls, paths: list[Path], name: str, level: int | list[int] = 1) -> WeatherVariable:
         """The variable ``name`` of one or more files, of which only the coordinates are read.
 
         Args:
@@ -197,12 +212,12 @@ class WeatherVariable:
         names = [f"{self.name} {pressure:g} hPa" for pressure in self.pressures] or [self.name]
         return [(name, self.units) for name in names]
 
-    def array_in(self, data):
+    def array_in(self, data: xr.Dataset) -> xr.DataArray:
         """The variable in one of its files, with the levels chosen: ``(time, lat, lon)`` or ``(time, level, lat, lon)``."""
         array = data[self.name].transpose("time", ..., "lat", "lon")
         return array if self.levels is None else array.isel(level=self.levels)
 
-    def ascending(self) -> "WeatherVariable":
+    def ascending(self) -> WeatherVariable:
         """With latitudes from south to north."""
         return replace(self, lat=self.lat[::-1].copy(), flip=True) if self.lat[0] > self.lat[-1] else self
 

@@ -11,8 +11,8 @@ from openstl_svq.metrics import ForecastMetrics
 def metric(
     pred: np.ndarray,
     true: np.ndarray,
-    mean=None,
-    std=None,
+    mean: np.ndarray | float | None = None,
+    std: np.ndarray | float | None = None,
     metrics: Sequence[str] = ("mae", "mse"),
     clip_range: Sequence[float] = (0, 1),
     channel_names: Sequence[str] | None = None,

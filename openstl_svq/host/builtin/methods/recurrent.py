@@ -42,7 +42,7 @@ class RecurrentMethod(Base_method):
         """``(B, pre_seq_length, C, H, W)`` -> ``(B, aft_seq_length, C, H, W)``."""
         return self.model(batch_x)
 
-    def training_step(self, batch, batch_idx) -> Tensor:
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         batch_x, batch_y = batch
         shown = self.shown(len(batch_x), batch_x.shape[1], batch_y.shape[1])
         forecasts, penalty = self.model(batch_x, batch_y, shown)

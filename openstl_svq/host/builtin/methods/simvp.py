@@ -21,7 +21,7 @@ class SimVP(Base_method):
             predictions.append(self.model(predictions[-1]))
         return torch.cat(predictions, dim=1)[:, :wanted]
 
-    def training_step(self, batch, batch_idx) -> Tensor:
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         batch_x, batch_y = batch
         loss = self.criterion(self(batch_x), batch_y)
         self.log(

@@ -18,7 +18,7 @@ class TAU(SimVP):
         p, q = ((y.diff(dim=1).flatten(2) / tau).softmax(dim=-1) for y in (pred_y, batch_y))  # (B, T-1, C*H*W)
         return (p * torch.log(p / (q + eps) + eps)).mean()
 
-    def training_step(self, batch, batch_idx) -> Tensor:
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         batch_x, batch_y = batch
         pred_y = self(batch_x)
         loss = self.criterion(pred_y, batch_y) + self.hparams.alpha * self.diff_div_reg(pred_y, batch_y)

@@ -7,7 +7,7 @@ class ConvLSTMCell(nn.Module):
     """c' = f c + i g, h' = o tanh(c'), all gates from the convolved input and the convolved h (Shi et al. 2015, Eq. 3,
     without the peepholes). The order of the gates is i f g o."""
 
-    def __init__(self, inputs: int, width: int, filter_size: int, norm_grid=None):
+    def __init__(self, inputs: int, width: int, filter_size: int, norm_grid: tuple[int, int] | None = None):
         super().__init__()
         self.conv_x = convolution(inputs, 4 * width, filter_size, norm_grid)
         self.conv_h = convolution(width, 4 * width, filter_size, norm_grid)

@@ -11,7 +11,7 @@ class _PeepholeLSTM(nn.Module):
     c' = f c + i g, h' = o tanh(c'); the order of the gates is i g f o.
     """
 
-    def add_lstm(self, width: int, filter_size: int, grid, norm_grid) -> None:
+    def add_lstm(self, width: int, filter_size: int, grid: tuple[int, int], norm_grid: tuple[int, int] | None) -> None:
         self.ct_weight = nn.Parameter(torch.zeros(2 * width, *grid))  # of i, f
         self.oc_weight = nn.Parameter(torch.zeros(width, *grid))
         self.conv_h_concat = convolution(width, 4 * width, filter_size, norm_grid)
@@ -27,7 +27,7 @@ class _PeepholeLSTM(nn.Module):
 class NonStationaryModule(_PeepholeLSTM):
     """MIM-N: follows the differences between consecutive hidden states."""
 
-    def __init__(self, width: int, filter_size: int, grid, norm_grid=None):
+    def __init__(self, width: int, filter_size: int, grid: tuple[int, int], norm_grid: tuple[int, int] | None = None):
         super().__init__()
         self.add_lstm(width, filter_size, grid, norm_grid)
         self.conv_last = nn.Conv2d(2 * width, width, 1, bias=False).requires_grad_(False)  # in checkpoints, unused
@@ -45,7 +45,7 @@ class MemoryInMemoryBlock(_PeepholeLSTM):
     h', c', m' and s'. As in OpenSTL, no gradient flows through s.
     """
 
-    def __init__(self, width: int, filter_size: int, grid, norm_grid=None):
+    def __init__(self, width: int, filter_size: int, grid: tuple[int, int], norm_grid: tuple[int, int] | None = None):
         super().__init__()
         self.conv_t_cc = convolution(width, 3 * width, filter_size, norm_grid)  # of h: i g o
         self.conv_s_cc = convolution(width, 4 * width, filter_size, norm_grid)  # of m: i g f o

@@ -14,7 +14,7 @@ class CausalLSTMCell(nn.Module):
     Called with the convolved input (B, 7C, H, W), in the order i f g i~ f~ g~ o.
     """
 
-    def __init__(self, inputs: int, width: int, filter_size: int, norm_grid=None):
+    def __init__(self, inputs: int, width: int, filter_size: int, norm_grid: tuple[int, int] | None = None):
         super().__init__()
         for name, sources, outputs in (
             ("conv_x", inputs, 7 * width),
@@ -45,7 +45,7 @@ class CausalLSTMCell(nn.Module):
 class GradientHighway(nn.Module):
     """z' = u p + (1 - u) z, with p (tanh) and u (sigmoid) from x and z (Wang et al. 2018, Eq. 3)."""
 
-    def __init__(self, width: int, filter_size: int, norm_grid=None):
+    def __init__(self, width: int, filter_size: int, norm_grid: tuple[int, int] | None = None):
         super().__init__()
         self.z_concat = convolution(width, 2 * width, filter_size, norm_grid)
         self.x_concat = convolution(width, 2 * width, filter_size, norm_grid)

@@ -12,7 +12,7 @@ class PredRNNv2_Model(PredRNN_Model):
         super().build_layers()
         self.adapter = nn.Conv2d(self.widths[0], self.widths[0], 1, bias=False)
 
-    def penalty(self, state) -> Tensor:
+    def penalty(self, state: dict) -> Tensor:
         """Mean |cosine| between the increments of cell and memory, over the grid, after one shared 1 x 1 convolution.
 
         Eq. (7) of the paper: the two memories are to learn different things.

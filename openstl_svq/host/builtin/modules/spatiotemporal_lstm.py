@@ -15,7 +15,7 @@ class SpatiotemporalLSTMCell(nn.Module):
     gives h', c', m' and the increments i g and i~ g~ of the two memories.
     """
 
-    def __init__(self, inputs: int, width: int, filter_size: int, norm_grid=None):
+    def __init__(self, inputs: int, width: int, filter_size: int, norm_grid: tuple[int, int] | None = None):
         super().__init__()
         self.conv_x = convolution(inputs, 7 * width, filter_size, norm_grid)
         self.conv_h = convolution(width, 4 * width, filter_size, norm_grid)
