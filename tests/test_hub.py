@@ -4,6 +4,7 @@ import json
 import shutil
 
 import huggingface_hub
+import numpy as np
 import pytest
 import torch
 from comparison import assert_close
@@ -67,6 +68,7 @@ def test_to_the_hub_and_back(model, tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub.HfApi, "upload_folder", upload)
     monkeypatch.setattr(hub, "snapshot_download", lambda repo, revision, **_: place / repo)
     model.push_to_hub("user/name", keep_codebook=True)
+    assert 'openstl_svq.load("hf://user/name")' in (place / "user" / "name" / "README.md").read_text()
     for again in (openstl_svq.load("hf://user/name"), type(model).from_pretrained(place / "user" / "name")):
         assert_close(again.predict(frames()), model.predict(frames()), rtol=1e-5, atol=1e-4)
         assert any("codebook" in name for name in again.state_dict())
@@ -97,3 +99,15 @@ def test_no_network_and_no_such_name_are_one_message(monkeypatch, tmp_path):
     monkeypatch.setattr(hub, "snapshot_download", nobody)
     with pytest.raises(FileNotFoundError, match="the Hub has no such model, or it is private"):
         openstl_svq.load("hf://user/nam")
+
+
+def test_the_packaged_model_forecasts_better_than_persistence():
+    from openstl_svq.data import load_data
+
+    (name,) = hub.list_packaged()
+    assert sum(p.stat().st_size for p in (hub.PACKAGED / name).iterdir()) < 1e6
+    model = openstl_svq.load(name)
+    test = load_data(name, 1, 1, 0, ".")[2].dataset
+    x, y = (np.stack(part) * test.std[0] + test.mean[0] for part in zip(*(test[i] for i in (0, 500, 1000))))
+    error, persistence = ((f - y) ** 2 for f in (model.predict(x), x[:, -1:]))
+    assert error.mean() < 0.8 * persistence.mean()

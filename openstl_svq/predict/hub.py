@@ -89,7 +89,8 @@ class Shared(ModelHubMixin, library_name="openstl_svq", license=_LICENCE):
     def push_to_hub(self, repo_id: str, *, keep_codebook: bool = False, **settings):
         """Uploads the folder of :meth:`save_pretrained` to ``repo_id``, ``USER/NAME``; needs `hf auth login`."""
         self._keep_codebook = keep_codebook
-        return super().push_to_hub(repo_id, **settings)
+        card = {"name": f"{SCHEME}{repo_id}", **(settings.pop("model_card_kwargs", None) or {})}
+        return super().push_to_hub(repo_id, model_card_kwargs=card, **settings)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         export_weights(self, Path(save_directory), fold=not self._keep_codebook)  # type: ignore[arg-type]
@@ -101,8 +102,10 @@ class Shared(ModelHubMixin, library_name="openstl_svq", license=_LICENCE):
         local = Path(model_id).exists()
         return load(model_id if local else f"{SCHEME}{model_id}{f'@{revision}' if revision else ''}")
 
-    def generate_model_card(self, *, licence: str = _LICENCE, intended_use: str | None = None, **_) -> ModelCard:
-        """The card that people read: data, scores, intended use, licence."""
+    def generate_model_card(
+        self, *, name: str = f"{SCHEME}USER/NAME", licence: str = _LICENCE, intended_use: str | None = None, **_
+    ) -> ModelCard:
+        """The card that people read: data, scores, intended use, licence, and how ``name`` is loaded."""
         config, trained_on = self.hparams, self.hparams.get("trained_on") or {}
         record = scores_of(self)
         head = ModelCardData(
@@ -110,6 +113,7 @@ class Shared(ModelHubMixin, library_name="openstl_svq", license=_LICENCE):
         )
         sections = {
             f"{config.method} on {config.dataname}": _USE.format(
+                name=name,
                 frames_in=config.pre_seq_length,
                 frames_out=config.aft_seq_length,
                 shape=" x ".join(map(str, config.in_shape[1:])),
@@ -130,7 +134,7 @@ Forecasts {frames_out} frames of {shape} (channels, height, width) from the {fra
 ```python
 import openstl_svq
 
-model = openstl_svq.load("hf://USER/NAME")
+model = openstl_svq.load("{name}")
 forecast = model.predict(frames)  # ({frames_in}, ...) -> ({frames_out}, ...)
 ```"""
 _INTENDED = (
