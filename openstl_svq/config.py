@@ -12,9 +12,13 @@ from pathlib import Path
 from . import cli, plugins, schema
 from . import protocol as protocols
 from .config_file import find_config, load_config, merge, parse_value
+from .data.cycle import KINDS
+from .data.sources import MASKS
 from .host import LOADER_KEYS, dataset_parameters, only_in_openstl
 from .host import create_parser as host_parser
-from .methods import LOSSES, Method, all_methods, get_method
+from .losses import list_losses
+from .methods import Method, all_methods, get_method
+from .methods.plane import PAD_MODES, ZEROS
 from .methods.quantized import USAGE_INTERVAL, WIDTH
 from .models.simvp_svq import QUANT_POSITIONS
 from .naming import choose, nearest
@@ -34,6 +38,7 @@ _DATA_KEYS = {
     "idx_out",
     "step",
     "level",
+    "region",
     *LOADER_KEYS,
 }
 
@@ -86,7 +91,7 @@ def create_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--loss",
         default=None,
-        help=f"{', '.join(LOSSES)} (default: the method's: mae for {', '.join(_quantized())}, also with quant_position "
+        help=f"{', '.join(list_losses())} (default: the method's: mae for {', '.join(_quantized())}, also with quant_position "
         "none; else mse)",
     )
     group.add_argument(
@@ -111,6 +116,39 @@ def create_parser() -> argparse.ArgumentParser:
         type=int,
         metavar="STEPS",
         help="steps between logs of codebook usage; 0 for none",
+    )
+
+    group = parser.add_argument_group("fields on a grid")
+    group.add_argument(
+        "--mask",
+        default=None,
+        help=f"{', '.join(MASKS)}: points that are always missing are left out of loss and scores, and missing in forecasts",
+    )
+    group.add_argument(
+        "--anomaly",
+        default=None,
+        help=f"{', '.join(KINDS)}: learn anomalies from the training data's mean of each month, or of each hour of the day "
+        "in it, which forecasts get back",
+    )
+    group.add_argument(
+        "--pad",
+        nargs="?",
+        const=True,
+        default=False,
+        type=int,
+        metavar="MULTIPLE",
+        help="pad frames whose size the network cannot divide, and cut the forecasts back",
+    )
+    group.add_argument(
+        "--pad_mode",
+        default=ZEROS,
+        help=f"{', '.join(PAD_MODES)}: what convolutions see beyond the first and last column; circular for longitudes "
+        "around the globe",
+    )
+    group.add_argument(
+        "--save_predictions",
+        action="store_true",
+        help="keep the test's inputs, predictions and truths: RUN/saved/{inputs,preds,trues}.npy, and NetCDF of fields",
     )
 
     group = parser.add_argument_group("training")
@@ -239,13 +277,17 @@ def defaults() -> dict:
 
 
 def resolve(
-    argv: list[str] | None = None, base: dict | None = None, description: str | None = None
+    argv: list[str] | None = None,
+    base: dict | None = None,
+    description: str | None = None,
+    keywords: dict | None = None,
 ) -> argparse.Namespace:
     """The configuration that a command line asks for.
 
     Args:
         argv: the command line's words (default: those of this process).
         base: the configuration of an earlier run; stands where the file stands when no file is given.
+        keywords: keys that are given from Python, as if they were typed.
         description: what ``--help`` says first.
 
     Raises:
@@ -259,7 +301,7 @@ def resolve(
         parser.description, parser.formatter_class = cli.spoken(description), argparse.RawDescriptionHelpFormatter
     for action in parser._actions:  # so that only what was typed is left
         action.default = argparse.SUPPRESS
-    typed = vars(parser.parse_args(cli.words() if argv is None else argv))
+    typed = {**vars(parser.parse_args(cli.words() if argv is None else argv)), **(keywords or {})}
     for flag, why in _WITHOUT_EFFECT.items():
         if typed.pop(flag.lstrip("-"), None):
             parser.error(f"{flag} {why}.")
@@ -302,6 +344,13 @@ def resolve(
     config.update(method=method.name, dataname=dataname, **_lengths(layers, entry))
     _set_total_length(config, typed)
     config = _checked(config)
+    if config["pad"] is True:
+        if method.multiple is None:
+            raise ValueError(
+                f"pad: what the method {method.name} needs height and width to be multiples of is not known here. Give the "
+                "number (--pad 4), or cut the data."
+            )
+        config["pad"] = method.multiple(config)
     config["plugins"] = list(dict.fromkeys([*config["plugins"], *plugins.used_by(config)]))
     if method.check:
         method.check(config)

@@ -100,5 +100,6 @@ def load(names: Sequence[str], *, trusted: Sequence[str] | None = None) -> list[
 def used_by(config: Mapping[str, Any]) -> list[str]:
     """The plug-ins that registered what a resolved configuration names."""
     names = [("method", config["method"]), ("dataset", config["dataname"]), ("quantizer", config["quantizer"])]
+    names += [("loss", config["loss"])]
     names += [("metric", name) for name in config["metrics"]]
     return list(dict.fromkeys(_providers[key] for key in names if key in _providers))

@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterable
 from pytorch_lightning.strategies import StrategyRegistry
 
 from . import protocol as protocols
+from .data.cycle import KINDS
+from .data.sources import MASKS
 from .files import inside
 from .host.builtin.core.optim_scheduler import LOOKAHEAD, OPTIMIZERS, SCHEDULERS
-from .methods.forecast import LOSSES
+from .losses import list_losses
+from .methods.plane import PAD_MODES
 from .methods.quantized import WIDTH
 from .metrics import list_metrics
 from .models.simvp_svq import QUANT_POSITIONS
@@ -70,6 +73,17 @@ def text(key: str, value: object) -> None:
 def dictionary(key: str, value: object) -> None:
     if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
         _refuse(key, "a dictionary of arguments by name, as in {'codebook_size': 1000}", value)
+
+
+def dictionary_of(rule: Rule) -> Rule:
+    """A dictionary by text, whose values follow ``rule``."""
+
+    def check(key, value):
+        dictionary(key, value)
+        for name, entry in value.items():
+            rule(f"{key}[{name!r}]", entry)
+
+    return check
 
 
 def choice(names: Iterable[str] | Callable[[], Iterable[str]], *, prefix: str = "", any_case: bool = False) -> Rule:
@@ -182,6 +196,14 @@ RULES: dict[str, Rule] = {
     "drop_last": switch,
     "val_fraction": number(0, 1, above=True, below=True),
     "protocol": protocol,
+    "mask": maybe(choice(MASKS)),
+    "anomaly": maybe(choice(KINDS)),
+    "region": maybe(dictionary_of(list_of(number(), 2))),
+    "level": maybe(any_of("a number, or a list of numbers", number(), list_of(number(), distinct=True))),
+    "crop": maybe(list_of(_from_one, 2)),
+    "pad": any_of("True, False, or a number that height and width are to be multiples of", switch, _count),
+    "pad_mode": choice(PAD_MODES),
+    "save_predictions": switch,
     "normalise": maybe(choice(("standard", "minmax", "none"))),
     "split": maybe(list_of(_not_negative, 3)),
     "train_time": _period,
@@ -233,7 +255,7 @@ RULES: dict[str, Rule] = {
     "quantizer_lr": any_of(f"a finite number above 0, or {WIDTH!r}", _positive, choice((WIDTH,))),
     "fold_clip": maybe(any_of("a finite number above 0 (leave it out for no limit)", _positive)),
     # training
-    "loss": choice(LOSSES),
+    "loss": choice(list_losses),
     "noise_ratio": _rate,
     "epoch": _from_one,
     "patience": _count,

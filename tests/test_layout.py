@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1] / "openstl_svq"
 
 # What a room may import from, itself and the modules beside the rooms aside.
 ORDER = [
-    ("quantizers", "metrics", "data", "acceleration"),
+    ("quantizers", "metrics", "data", "losses", "acceleration"),
     ("host",),
     ("models",),
     ("methods",),

@@ -367,7 +367,7 @@ def test_the_time_step_of_the_training_is_kept(run, model, tmp_path):
 
 
 def test_another_grid_or_unit_than_trained_on(run, source, tmp_path):
-    west = with_trained_on(run, tmp_path / "west.ckpt", lon=(LON - 180).tolist())
+    west = with_trained_on(run, tmp_path / "west.ckpt", lon=(LON - 2.5).tolist())
     assert "another grid" in fails(west, source, "-o", tmp_path / "out.nc")
     celsius = with_trained_on(run, tmp_path / "celsius.ckpt", units="degC")
     assert "is in K, and the model was trained on degC" in fails(celsius, source, "-o", tmp_path / "out.nc")

@@ -92,14 +92,16 @@ def in_chunks(frames: Frames) -> Iterator[tuple[int, np.ndarray]]:
 def channel_statistics(frames: Frames) -> tuple[np.ndarray, np.ndarray]:
     """Mean and population standard deviation of each channel over time and space: float32 ``(1, C, 1, 1)``.
 
-    Summed in float64, chunk by chunk, each chunk about its own mean.
+    Summed in float64, chunk by chunk, each chunk about its own mean; NaN, a missing point, is left out.
     """
     count, mean, squares = 0, np.zeros(frames.shape[1]), np.zeros(frames.shape[1])
     for _, values in in_chunks(frames):
         values = values.astype(np.float64)
-        n = values.size // values.shape[1]
-        chunk_mean = values.mean(axis=(0, 2, 3))
-        chunk_squares = ((values - chunk_mean[:, None, None]) ** 2).sum(axis=(0, 2, 3))
+        chunk_mean, n, add = values.mean(axis=(0, 2, 3)), values.size // values.shape[1], np.sum
+        if np.isnan(chunk_mean).any():
+            n, add = (~np.isnan(values)).sum(axis=(0, 2, 3)), np.nansum
+            chunk_mean = add(values, axis=(0, 2, 3)) / n
+        chunk_squares = add((values - chunk_mean[:, None, None]) ** 2, axis=(0, 2, 3))
         shift = chunk_mean - mean
         squares = squares + chunk_squares + shift**2 * (count * n / (count + n))
         mean = mean + shift * (n / (count + n))

@@ -87,6 +87,7 @@ class Dataset:
             then, not OpenSTL's sums over a frame.
         differences: those of :data:`~openstl_svq.protocol.DIFFERENCES` that its ``load_splits`` knows; none where there
             is no protocol but ``strict``.
+        options: those of ``mask``, ``anomaly`` and ``region`` that ``load_splits`` reads.
         root: what lies where under ``data_root``, where that is not ``data_root`` itself.
     """
 
@@ -100,9 +101,11 @@ class Dataset:
     makers: Mapping[str, Callable[..., list[Path]]] = field(default_factory=dict)
     is_field: bool = False
     differences: frozenset[str] = frozenset()
+    options: frozenset[str] = frozenset()
     root: Callable[[Path], Path] = Path
 
 
+OPTIONS = frozenset({"mask", "anomaly", "region"})
 DATASETS: Registry[Dataset] = Registry("dataset", f"{__package__}.datasets")
 _HOSTS: list[dict[str, Entry]] = []
 
@@ -223,6 +226,7 @@ def load_data(
     dataset = get_dataset(dataname)
     taken = differences(protocol)
     _refuse_differences(dataset, taken)
+    refuse_options(dataset, config, dataset.options)
     config = {**dataset.entry, **{k: v for k, v in config.items() if v is not None}}
     train, validation, test = dataset.load_splits(
         dataset, dataset.root(Path(data_root)), config, protocol=protocol, use_augment=use_augment
@@ -238,6 +242,14 @@ def load_data(
         num_workers=num_workers,
         drop_last=drop_last,
     )
+
+
+def refuse_options(dataset: Dataset, config: Mapping[str, Any], options: frozenset[str]) -> None:
+    """A ValueError if ``config`` asks for what is not among ``options``, those that are read here."""
+    if given := sorted(name for name in OPTIONS - options if config.get(name)):
+        raise ValueError(
+            f"{', '.join(given)}: the loader of {dataset.name} has no such option; it is for fields on a grid. Leave it out."
+        )
 
 
 def _refuse_differences(dataset: Dataset, taken: frozenset[str]) -> None:

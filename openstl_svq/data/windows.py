@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from .cycle import Anomalies, Cycle
 from .frames import chunk_length
 from .sources import Source
 
@@ -15,7 +16,8 @@ class WindowDataset(Dataset):
     """Pairs of input and target frames, normalised: ``(T_in, C, H, W), (T_out, C, H, W)`` float32.
 
     What the source says of the frames (``data_name``, ``units``, ``lat``, ``lon``, ``channels``, ``field``,
-    ``blue_first``) are attributes, ``mean`` and ``std`` too, as OpenSTL's datasets have them.
+    ``blue_first``, ``clock``, ``grid``,
+    ``missing``, ``cycle``) are attributes, ``mean`` and ``std`` too, as OpenSTL's datasets have them.
 
     Args:
         source: the frames, and what is known of them.
@@ -41,6 +43,7 @@ class WindowDataset(Dataset):
         augment: Callable[[Tensor], Tensor] | None = None,
     ):
         self._frames, self._times, self._split, self._augment = source.frames, source.times, split, augment
+        self.clock = source.clock
         self._anchors = np.asarray(anchors, dtype=np.int64)
         self._offsets = np.concatenate([idx_in, idx_out]).astype(np.int64)
         self._steps_in = len(idx_in)
@@ -48,6 +51,7 @@ class WindowDataset(Dataset):
         self.normalised_with = scaling if normalise is None else normalise
         self.data_name, self.units, self.lat, self.lon = source.name, source.units, source.lat, source.lon
         self.channels, self.blue_first, self.field = source.channels, source.blue_first, source.field
+        self.grid, self.missing, self.cycle = source.grid, source.missing, source.cycle
 
     def __len__(self) -> int:
         return len(self._anchors)
@@ -80,10 +84,46 @@ class WindowDataset(Dataset):
             indices = self._split[begin : begin + chunk]
             yield self._read(indices), None if self._times is None else self._times[indices]
 
+    def keep(self, mean: np.ndarray, std: np.ndarray, cycle: Cycle | None) -> None:
+        """Normalises with these statistics, and takes this cycle from the frames where they are anomalies."""
+        self.mean, self.std = self.normalised_with = mean, std
+        if cycle is not None and isinstance(self._frames, Anomalies):
+            self._frames, self.cycle = self._frames.less_other(cycle), cycle
+
+    def in_units(self, values: np.ndarray, times: np.ndarray | None, mean=None, std=None) -> np.ndarray:
+        """Normalised ``(..., C, H, W)`` at ``times`` ``(...)`` in the data's unit, NaN at missing points.
+
+        Args:
+            mean, std: what brings a prediction back (default: the dataset's).
+        """
+        mean, std = (own if given is None else given for own, given in ((self.mean, mean), (self.std, std)))
+        return restored(np.asarray(values), times, mean, std, self.cycle, self.missing)
+
     def _read(self, indices) -> np.ndarray:
         mean, std = self.normalised_with
         values = self._frames.read(indices)
-        return values if isinstance(mean, float) and (mean, std) == (0.0, 1.0) else (values - mean) / std
+        values = values if isinstance(mean, float) and (mean, std) == (0.0, 1.0) else (values - mean) / std
+        # The mean, and so no news, for the network; losses and scores leave these points out.
+        return values if self.missing is None else np.where(self.missing, np.float32(0), values)
+
+
+def restored(
+    values: np.ndarray, times: np.ndarray | None, mean, std, cycle: Cycle | None, missing: np.ndarray | None
+) -> np.ndarray:
+    """Normalised ``(..., C, H, W)`` at ``times`` ``(...)`` in the data's unit: the inverse of what a window's frames went
+    through, with NaN at the ``missing`` points.
+
+    Raises:
+        ValueError: there is a ``cycle`` to add, and no times to know its part by.
+    """
+    values = values * std + mean
+    if cycle is not None:
+        if times is None:
+            raise ValueError(
+                "the model forecasts anomalies: the times of the frames are needed to add the climatology."
+            )
+        values = values + cycle.at(times)
+    return values if missing is None else np.where(missing, np.nan, values)
 
 
 def offsets(steps: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

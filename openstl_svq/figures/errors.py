@@ -30,7 +30,7 @@ def plot_error_maps(
     draw, aspect = painter(lat, lon, *mean_error.shape)
     figure = Figure(layout="constrained", dpi=150, figsize=(2 * 4.0, 3.2 * min(aspect, 1.2) + 0.7))
     # A few points, such as those beside a seam of the map, may be so far off that all others would have one colour.
-    largest, top = (float(np.percentile(np.abs(x), _SATURATED)) or 1.0 for x in (mean_error, rms_error))
+    largest, top = (float(np.nanpercentile(np.abs(x), _SATURATED)) or 1.0 for x in (mean_error, rms_error))
     styles = (
         (
             "mean error (forecast \N{MINUS SIGN} truth)",
@@ -87,10 +87,10 @@ def error_by(runs: Sequence[TrainedRun]) -> Figure:
         for name, forecast in (("persistence", np.broadcast_to(inputs[:, -1:], truth.shape)), (run.name, prediction)):
             squared = run.error(forecast) ** 2  # (n, T, H, W)
             leads, label = run.lead_times
-            panels.setdefault(label, {})[name] = (leads, np.sqrt(squared.mean((0, 2, 3))))
+            panels.setdefault(label, {})[name] = (leads, np.sqrt(np.nanmean(squared, (0, 2, 3))))
             if run.lat is not None:
-                panels.setdefault("latitude (°N)", {})[name] = (run.lat, np.sqrt(squared.mean((0, 1, 3))))
+                panels.setdefault("latitude (°N)", {})[name] = (run.lat, np.sqrt(np.nanmean(squared, (0, 1, 3))))
             if (months := run.months) is not None:  # (n, T)
-                by_month = {int(month): squared[months == month].mean() for month in np.unique(months)}
+                by_month = {int(month): np.nanmean(squared[months == month]) for month in np.unique(months)}
                 panels.setdefault("month", {})[name] = (list(by_month), np.sqrt(list(by_month.values())))
     return plot_error_by(panels, runs[0].unit)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .. import load
 from ..data.registry import dataset_or_default
+from ..data.windows import restored
 from ..host import load_data
 from ..quantizers import QuantizerOutput
 from ..training.experiment import Experiment
@@ -101,15 +102,15 @@ class TrainedRun:
         x, y = (torch.stack([torch.as_tensor(w[k]) for w in windows]) for k in (0, 1))
         like = next(self.model.parameters())  # the network's precision may not be the data's
         prediction = self.model(x.to(like), y.to(like)).float().cpu()
-        return [(v * self._std + self._mean).numpy() for v in (x, y, prediction)]
-
-    @property
-    def _mean(self) -> Tensor:
-        return torch.as_tensor(np.asarray(self.model.hparams.test_mean, dtype=np.float32))
-
-    @property
-    def _std(self) -> Tensor:
-        return torch.as_tensor(np.asarray(self.model.hparams.test_std, dtype=np.float32))
+        times = [self.times(int(i)) for i in indices]
+        before, after = (None, None) if None in times else map(np.stack, zip(*times))
+        hparams = self.model.hparams
+        mean, std = (np.asarray(v, dtype=np.float32) for v in (hparams.test_mean, hparams.test_std))
+        cycle, missing = (getattr(self.dataset, key, None) for key in ("cycle", "missing"))
+        return [
+            restored(v.numpy(), when, mean, std, cycle, missing).astype(np.float32)
+            for v, when in ((x, before), (y, after), (prediction, after))
+        ]
 
     @property
     def forecasts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from ..data import list_datasets
 from ..data import load_data as own_load_data
 from ..data.loaders import make_loaders
-from ..data.registry import dataset_or_default, warn_of_other_sizes
+from ..data.registry import dataset_or_default, refuse_options, warn_of_other_sizes
 from ..protocol import OPENSTL, STRICT
 
 
@@ -58,6 +58,7 @@ def load_data(
             f"{dataname} is loaded by OpenSTL alone, which knows no single differences: --protocol "
             f"{STRICT} or {OPENSTL}."
         )
+    refuse_options(dataset, config, frozenset())
     train, validation, test = _openstl_loaders(dataname, str(dataset.root(data_root)), **common, **config)
     for loader in (train, test):
         if loader.dataset.mean is None:  # human: frames in [0, 1], left as they are

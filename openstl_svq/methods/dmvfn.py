@@ -26,6 +26,8 @@ class DMVFN(Base_method):
     pairs of a batch's windows.
     """
 
+    own_loss = True
+
     def _build_model(self, **args) -> DMVFN_Model:
         return DMVFN_Model(**accepted(DMVFN_Model, args))
 

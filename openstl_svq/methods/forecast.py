@@ -10,29 +10,64 @@ from torch import Tensor, nn
 
 from ..acceleration import fuse_optimizer
 from ..host import get_optim_scheduler
+from ..losses import build_loss
 from ..metrics import ForecastMetrics, persistence
-from ..naming import choose
+from .plane import ZEROS, leave_out, make_periodic, pad_frames, padded
 from .rates import scale_rate
-
-LOSSES = {"mae": nn.L1Loss, "mse": nn.MSELoss, "huber": nn.SmoothL1Loss}
 
 # On a GPU, looking at the loss stops the queue of kernels; on a CPU it is free.
 _FINITE_CHECK_INTERVAL = 50
 
 
 class ForecastMethod:
-    """Goes in front of a host's method (see :func:`extended`); reads ``loss``, ``noise_ratio`` and ``protocol``.
+    """Goes in front of a host's method (see :func:`extended`); reads ``loss``, ``noise_ratio``, ``protocol``, ``pad``,
+    ``pad_mode``, and of the data ``missing``: points that loss and scores leave out, bool ``(C, H, W)``.
 
     The test scores the forecast, persistence and climatology in one pass over the test set, in constant memory.
     """
 
+    own_loss = False  # whether the method computes its training loss from more than the network's forecasts
+
     def __init__(self, **args):
         super().__init__(**args)
         self._log_hyperparams = False  # config.py in the run folder has them; TensorBoard cannot take the statistics
-        self.criterion = LOSSES[choose("loss", args.get("loss") or "mse", LOSSES)]()
+        self.criterion = build_loss(args.get("loss") or "mse")
         self.criterion.register_forward_hook(self._note_that_the_loss_was_used)
+        if args.get("pad_mode", ZEROS) != ZEROS:
+            if not all(hasattr(self.model, part) for part in ("enc", "hid", "dec")):
+                raise ValueError(f"pad_mode is for the methods of the SimVP family, and {type(self).__name__} is none.")
+            make_periodic(self.model)
+        if (missing := args.get("missing")) is not None:
+            if self.own_loss:
+                raise ValueError(
+                    f"{type(self).__name__} learns from more than its forecasts, so mask cannot leave points out of its "
+                    "loss: fill the missing values in, and leave mask out."
+                )
+            leave_out(self.model, missing)
+            # The mean over points in the place of one in which those left out count as perfect.
+            share = 1 - torch.as_tensor(missing).double().mean().item()
+            self.criterion.register_forward_hook(lambda loss, inputs, output: output / share)
         self.noise_ratio = check_noise_ratio(args.get("noise_ratio") or 0.0)
         self.test_scores: dict[str, ForecastMetrics] = {}
+
+    def _build_model(self, **args):
+        """The host's network; with ``pad``, a number, one for frames whose height and width are multiples of it."""
+        size, multiple = tuple(args["in_shape"][2:]), int(args.get("pad") or 1)
+        larger = padded(size, multiple)
+        if size == larger:
+            return super()._build_model(**args)
+        if self.own_loss:
+            raise ValueError(
+                f"{type(self).__name__} cannot have its frames padded: cut them instead, and leave pad out."
+            )
+        if args.get("pad_mode", ZEROS) != ZEROS and size[1] != larger[1]:
+            raise ValueError(
+                f"pad_mode {args['pad_mode']} needs a width that is a multiple of {multiple}, got {size[1]}: padded columns "
+                "would lie in its seam. Cut or interpolate the longitudes."
+            )
+        model = super()._build_model(**{**args, "in_shape": [*args["in_shape"][:2], *larger]})
+        pad_frames(model, size, larger)
+        return model
 
     # training
 

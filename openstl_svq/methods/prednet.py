@@ -20,6 +20,8 @@ class PredNet(Base_method):
     but the first, for which nothing has been seen.
     """
 
+    own_loss = True
+
     def _build_model(self, **args) -> PredNet_Model:
         return PredNet_Model(**accepted(PredNet_Model, args))
 

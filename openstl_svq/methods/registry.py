@@ -27,6 +27,8 @@ class Method:
         defaults: values of configuration keys where they differ from the command line's.
         config_keys: the keys that it reads beside those of ``model_cls``, of the command line, and of the data.
             ``None`` where they are not known: other keys then pass with a warning.
+        multiple: what height and width of a frame must be multiples of, from a resolved configuration; ``None``: anything,
+            or it is not known.
         check: looks at a resolved configuration before data are loaded, and raises a ValueError where the network could
             not be built for them.
 
@@ -41,6 +43,7 @@ class Method:
     quantized: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)
     config_keys: Collection[str] | None = ()
+    multiple: Callable[[dict], int] | None = None
     check: Callable[[dict], None] | None = None
 
     def __post_init__(self):

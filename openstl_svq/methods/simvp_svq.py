@@ -4,7 +4,7 @@ from ..host import SimVP
 from ..models import SimVP_SVQ_Model
 from .quantized import Quantized
 from .registry import Method, register_method
-from .simvp import check_downsampling
+from .simvp import check_downsampling, downsampling
 
 
 class SimVP_SVQ(Quantized, SimVP):
@@ -13,5 +13,13 @@ class SimVP_SVQ(Quantized, SimVP):
 
 # Training with MAE is what makes the weights sparse (Section 3.2); the host's methods keep OpenSTL's loss.
 register_method(
-    Method("simvp_svq", SimVP_SVQ, SimVP_SVQ_Model, quantized=True, defaults={"loss": "mae"}, check=check_downsampling)
+    Method(
+        "simvp_svq",
+        SimVP_SVQ,
+        SimVP_SVQ_Model,
+        quantized=True,
+        defaults={"loss": "mae"},
+        multiple=downsampling,
+        check=check_downsampling,
+    )
 )

@@ -2,7 +2,7 @@
 
 from ..host import TAU, SimVP_Model
 from .registry import Method, register_method
-from .simvp import check_downsampling
+from .simvp import check_downsampling, downsampling
 
 register_method(
     Method(
@@ -11,6 +11,7 @@ register_method(
         SimVP_Model,
         defaults={"model_type": "tau", "alpha": 0.1},
         config_keys={"alpha"},
+        multiple=downsampling,
         check=check_downsampling,
     )
 )

@@ -6,7 +6,7 @@ from ..host import TAU
 from ..models import SimVP_SVQ_Model
 from .quantized import Quantized
 from .registry import Method, register_method
-from .simvp import check_downsampling
+from .simvp import check_downsampling, downsampling
 
 
 class TAU_SVQ(Quantized, TAU):
@@ -24,6 +24,7 @@ register_method(
         quantized=True,
         defaults={"loss": "mae", "model_type": "tau", "alpha": 0.1},
         config_keys={"alpha"},
+        multiple=downsampling,
         check=check_downsampling,
     )
 )

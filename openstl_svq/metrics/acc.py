@@ -16,7 +16,7 @@ class ACC(FieldMetric):
     with 0 where an anomaly is zero everywhere, as for the climatology itself.
     """
 
-    lower_is_better, rank, needs = False, 5, frozenset({"lat", "climatology"})
+    lower_is_better, rank, needs, maskable = False, 5, frozenset({"lat", "climatology"}), True
 
     def statistic(self, block: Block) -> Tensor:
         p, t = (x.double() - block.climatology.double() for x in (block.pred, block.true))

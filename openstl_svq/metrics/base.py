@@ -19,6 +19,8 @@ class Block:
         mean, std: float64, broadcastable to them; ``x * std + mean`` has the data's units.
         rescaled: whether that changes anything.
         clip_range: bounds of what images may hold.
+        valid: points that are scored, float64 ``(C, H, W)`` of ones and zeros; ``None`` for all. At the others all forecasts
+            and the truth are 0.
         given: what only some metrics need, by its name in :attr:`ForecastMetric.needs`.
     """
 
@@ -29,6 +31,25 @@ class Block:
     rescaled: bool
     clip_range: tuple[float, float]
     given: Mapping[str, Tensor] = field(default_factory=dict)
+    valid: Tensor | None = None
+
+    def mean_over_points(self, values: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Mean over the points that are scored, of values that are 0 at the others: ``(B, T, C, H, W) -> (B, T, C)``.
+
+        Args:
+            weights: of the points, broadcastable to a frame.
+        """
+        values = values if weights is None else weights * values
+        if self.valid is None:
+            return values.mean((-2, -1))
+        share = self.valid if weights is None else weights * self.valid
+        return values.sum((-2, -1)) / share.sum((-2, -1))
+
+    def mean_over_frame(self, values: Tensor) -> Tensor:
+        """Mean over channels too: ``(B, T, C, H, W) -> (B, T)``."""
+        if self.valid is None:
+            return values.mean((-3, -2, -1))
+        return (self.valid * values).sum((-3, -2, -1)) / self.valid.sum()
 
     @property
     def weights(self) -> Tensor:
@@ -66,7 +87,7 @@ class Block:
     @cached_property
     def image_noise(self) -> Tensor:
         """Mean square of the images' error, float64 ``(B, T)``."""
-        return (self.pred_image.double() - self.true_image.double()).square().mean((-3, -2, -1))
+        return self.mean_over_frame((self.pred_image.double() - self.true_image.double()).square())
 
 
 class ForecastMetric:
@@ -84,6 +105,7 @@ class ForecastMetric:
         needs: of ``"lat"``, the latitudes of the rows, and ``"climatology"``, those that it cannot do without. A field
             on a grid is scored by all metrics that need latitudes, whether its dataset's entry names them or not.
         skill: name of the skill score ``1 - score / score of a reference forecast`` that is reported beside it.
+        maskable: whether it can leave points out (see :class:`Block`): a metric that looks at neighbourhoods cannot.
         spatial_norm: whether sums over the frame are to be means (an argument of ``ForecastMetrics``).
     """
 
@@ -94,6 +116,7 @@ class ForecastMetric:
     rank: ClassVar[int] = 100
     needs: ClassVar[frozenset[str]] = frozenset()
     skill: ClassVar[str] = ""
+    maskable: ClassVar[bool] = False
 
     def __init__(self, spatial_norm: bool = False):
         self.spatial_norm = spatial_norm

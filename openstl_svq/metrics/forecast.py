@@ -12,6 +12,7 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from .base import METRICS, Block, FieldMetric, ForecastMetric, ImageMetric, Unavailable, list_metrics
 
+NORMALISED = "normalised"
 _BLOCK = 2**20  # elements at a time, to bound the memory of the float64 copies
 
 Values = float | Sequence | np.ndarray | Tensor
@@ -31,6 +32,10 @@ class ForecastMetrics(Metric):
         channel_names: names of runs of consecutive channels of equal length: metrics of fields come for each
             (``mse_u``), and the overall value is the mean over them. One name is as none.
         clip_range: bounds of the clipped prediction.
+        single_channels: names of the channels, where each is to have scores of its own too (``mse_u_850``).
+        units: of the channels. Where they differ, there is no mean over channels of a score that has a unit, but one of
+            the scores over the deviation ``std`` of each channel (``mse_normalised``).
+        missing: points that no score looks at, bool ``(C, H, W)``.
         lead_times: also give each score as a list over lead times, named ``mse_by_lead``.
         lat: degrees north of the H rows, for the metrics that need them.
 
@@ -65,6 +70,9 @@ class ForecastMetrics(Metric):
         clip_range: Sequence[float] = (0.0, 1.0),
         lead_times: bool = False,
         lat: Values | None = None,
+        single_channels: Sequence[str] | None = None,
+        units: Sequence[str | None] | None = None,
+        missing: np.ndarray | Tensor | None = None,
     ):
         super().__init__(dist_sync_fn=_gather)
         wanted = {metrics} if isinstance(metrics, str) else set(metrics)
@@ -77,6 +85,17 @@ class ForecastMetrics(Metric):
         self.groups = [channel_names] if isinstance(channel_names, str) else [str(n) for n in channel_names or [""]]
         if len(set(self.groups)) != len(self.groups):
             raise ValueError(f"channel_names must differ from each other; got {self.groups}.")
+        self.single_channels = [str(name) for name in single_channels or ()]
+        self.pooled = units is None or len(set(units)) <= 1
+        self.missing = None if missing is None else torch.as_tensor(missing, dtype=torch.bool)
+        if self.missing is not None and (
+            whole := [name for name, metric in self.metrics.items() if not metric.maskable]
+        ):
+            raise ValueError(
+                f"{', '.join(whole)} cannot leave points out, as they look at neighbourhoods: take them out of metrics, or "
+                "fill the missing values in. Those that can: "
+                f"{', '.join(name for name in list_metrics() if METRICS[name].maskable)}."
+            )
         low, high = clip_range
         if not low < high:
             raise ValueError(f"clip_range is (low, high) with low < high; got {tuple(clip_range)}.")
@@ -141,6 +160,10 @@ class ForecastMetrics(Metric):
                 raise ValueError(f"{name} of shape {tuple(value.shape)} does not fit samples (T, C, H, W) = {shape}.")
         if channels % len(self.groups):
             raise ValueError(f"{len(self.groups)} channel names {self.groups} do not divide {channels} channels.")
+        if len(self.single_channels) not in (0, channels):
+            raise ValueError(f"{len(self.single_channels)} names of single channels for {channels} channels.")
+        if self.missing is not None and list(self.missing.shape) != shape[1:]:
+            raise ValueError(f"missing of shape {tuple(self.missing.shape)} does not fit frames {tuple(shape[1:])}.")
         if self.weights is not None and len(self.weights) != height:
             raise ValueError(f"lat has {len(self.weights)} values, the frames have {height} rows.")
         if climatology is None and (wanted := self._needing("climatology")):
@@ -153,13 +176,18 @@ class ForecastMetrics(Metric):
 
     def _add(self, pred: Tensor, true: Tensor, given: dict[str, Tensor]) -> None:
         """One block, on the device of the states."""
+        valid = None
+        if self.missing is not None:
+            missing = self.missing.to(self.device)
+            valid, pred, true = (~missing).double(), pred.masked_fill(missing, 0), true.masked_fill(missing, 0)
+            given = {name: value.masked_fill(missing, 0) for name, value in given.items()}
         self.samples = self.samples + len(pred)
         self.shape = torch.tensor(pred.shape[1:], device=self.device)
         self.bad_values = self.bad_values + torch.stack([(~x.isfinite()).sum() for x in (pred, true)])
         mean, std = self.mean_value.to(self.device), self.std_value.to(self.device)
         if self.weights is not None:
             given["lat"] = self.weights.to(self.device)[:, None]  # (H, 1)
-        block = Block(pred, true, mean, std, self.rescaled, self.clip_range, given)
+        block = Block(pred, true, mean, std, self.rescaled, self.clip_range, given, valid)
         self._warn_of_range(block)
         for name, metric in list(self.metrics.items()):
             try:
@@ -216,8 +244,18 @@ class ForecastMetrics(Metric):
         overall = metric.score(mean)  # (G,)
         by_lead = metric.score(mean.flatten(0, 1).unsqueeze(1)).view(-1, steps)  # (G, T)
         named = [(f"{name}_{group}", overall[i], by_lead[i]) for i, group in enumerate(groups) if len(groups) > 1]
+        whole = (name, overall.mean(), by_lead.mean(0))
+        if of_fields and (self.single_channels or not self.pooled):
+            one = mean.movedim(1, 2).flatten(0, 1)  # (C, T, ...)
+            alone, alone_by_lead = metric.score(one.unsqueeze(2)), metric.score(one.flatten(0, 1)[:, None, None])
+            alone_by_lead = alone_by_lead.view(-1, steps)  # (C, T)
+            named += [(f"{name}_{c}", alone[i], alone_by_lead[i]) for i, c in enumerate(self.single_channels)]
+            if not self.pooled and metric.unit_power:
+                scale = self.std_value.to(mean.device).flatten().expand(channels) ** metric.unit_power
+                relative, relative_by_lead = (alone / scale).mean(), (alone_by_lead / scale[:, None]).mean(0)
+                whole = (f"{name}_{NORMALISED}", relative, relative_by_lead)
         scores: dict[str, float | list[float]] = {}
-        for key, value, values in [*named, (name, overall.mean(), by_lead.mean(0))]:
+        for key, value, values in [*named, whole]:
             scores[key] = value.item()
             if self.lead_times:
                 scores[f"{key}_by_lead"] = values.tolist()

@@ -42,6 +42,19 @@ class Climatology:
         self.coefficients = coefficients
         self._terms = terms  # which of the terms of _design
 
+    @property
+    def kind(self) -> str:
+        """``seasonal and diurnal``, ``seasonal``, ``diurnal``, or ``constant``."""
+        kinds = [(1, "seasonal"), (1 + 2 * _ANNUAL, "diurnal")] if self.coefficients is not None else []
+        return " and ".join(kind for term, kind in kinds if term in self._terms) or "constant"
+
+    def describe(self) -> str:
+        """What it is, and why no more, in a sentence."""
+        if self.kind != "constant":
+            return f"{self.kind}, fitted to the training frames"
+        why = "have no times" if self.coefficients is None else "do not cover a year, or ten days at several hours"
+        return f"constant, the mean of the training frames, since these {why}"
+
     @classmethod
     def fit(cls, chunks: Iterable[tuple[np.ndarray, np.ndarray | None]]) -> "Climatology":
         """Fits in one pass; memory is that of nine frames and a chunk.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..files import write_text
 from .base import find_metric
+from .forecast import NORMALISED
 
 REFERENCES = ("persistence", "climatology")
 
@@ -22,7 +23,7 @@ def write_metrics(
     folder: str | os.PathLike,
     results: Mapping[str, Scores],
     *,
-    units: str | None = None,
+    units: str | Mapping[str, str | None] | None = None,
     provenance: Mapping | None = None,
 ) -> tuple[Path, Path]:
     """Writes ``metrics.json`` and ``metrics.csv`` into ``folder``, each complete or not at all.
@@ -33,7 +34,7 @@ def write_metrics(
 
     Args:
         results: scores by the name of the forecast, ``{"model": ..., "persistence": ..., "climatology": ...}``.
-        units: of the forecast quantity, for the column of units.
+        units: of the forecast quantity, or of each variable and channel by its name in the scores, for the column of units.
         provenance: what else is kept in the JSON: seed, versions, device, configuration.
 
     Returns:
@@ -52,7 +53,7 @@ def write_metrics(
     return paths
 
 
-def tidy_rows(results: Mapping[str, Scores], units: str | None = None) -> list[dict]:
+def tidy_rows(results: Mapping[str, Scores], units: str | Mapping[str, str | None] | None = None) -> list[dict]:
     """One row per value, as in ``metrics.csv``."""
     rows, gains = [], skill(results)
     for model, scores in results.items():
@@ -102,8 +103,9 @@ def skill(results: Mapping[str, Scores]) -> dict[str, dict[str, dict[str, float 
 _MOST_COLUMNS = 30  # that can still be read
 
 
-def format_table(results: Mapping[str, Scores]) -> str:
-    """The overall scores as aligned text, a row per forecast, and under them the skill.
+def format_table(results: Mapping[str, Scores], units: str | Mapping[str, str | None] | None = None) -> str:
+    """The overall scores as aligned text, a row per forecast, with a row of units where they are known (as in
+    :func:`write_metrics`), and under them the skill.
 
     >>> print(format_table({"model": {"mse": 1.5, "mse_by_lead": [1.0, 2.0]}, "persistence": {"mse": 3.0}}))
     forecast     mse
@@ -112,10 +114,13 @@ def format_table(results: Mapping[str, Scores]) -> str:
     skill of model: 0.500 against persistence (1 - mse / mse_reference)
     """
     names = list(dict.fromkeys(name for scores in results.values() for name in scores if not name.endswith(_BY_LEAD)))
-    left_out = len(names) > _MOST_COLUMNS
-    if left_out:  # those of single channels
-        names = [name for name in names if "_" not in name]
+    if left_out := len(names) > _MOST_COLUMNS:  # those of single levels
+        names = [name for name in names if name.rpartition("_")[0] not in names or "_" not in name.rpartition("_")[0]]
+    if len(names) > _MOST_COLUMNS:  # those of single channels
+        names = [name for name in names if _is_whole(name)]
     cells = [["forecast", *names]]
+    if units:
+        cells.append(["", *(_unit(name, units) for name in names)])
     cells += [
         [model, *(f"{scores[name]:.5g}" if name in scores else "-" for name in names)]
         for model, scores in results.items()
@@ -126,7 +131,7 @@ def format_table(results: Mapping[str, Scores]) -> str:
         for row in cells
     ]
     for model, by_reference in skill(results).items():
-        for name in (name for name in names if "_" not in name):
+        for name in filter(_is_whole, names):
             parts = [f"{v[name]:.3f} against {reference}" for reference, v in by_reference.items() if name in v]
             if parts:
                 lines.append(f"skill of {model}: {', '.join(parts)} (1 - {name} / {name}_reference)")
@@ -135,14 +140,22 @@ def format_table(results: Mapping[str, Scores]) -> str:
     return "\n".join(lines)
 
 
+def _is_whole(score: str) -> bool:
+    """Whether it is over all channels."""
+    return score.partition("_")[2] in ("", NORMALISED)
+
+
 def _skill(score: str) -> str:
     """The name of the skill score that belongs to ``score``; empty where there is none."""
     metric = find_metric(score)
     return metric.skill if metric else ""
 
 
-def _unit(score: str, units: str | None) -> str:
+def _unit(score: str, units: str | Mapping[str, str | None] | None) -> str:
+    """``score`` as ``mse_u``: the unit of mse, with that of the data or of u in it."""
     metric = find_metric(score)
+    of = score.partition("_")[2]
+    units = None if of == NORMALISED else units.get(of) if isinstance(units, Mapping) else units
     if metric is None or metric.unit or not metric.unit_power or not units:
         return metric.unit if metric else ""
     power = metric.unit_power

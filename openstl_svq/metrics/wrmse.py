@@ -13,10 +13,10 @@ class WRMSE(FieldMetric):
     .. math:: \sqrt{\langle w_i e^2 \rangle_{ntcij}}
     """
 
-    unit_power, rank, needs = 1, 4, frozenset({"lat"})
+    unit_power, rank, needs, maskable = 1, 4, frozenset({"lat"}), True
 
     def statistic(self, block: Block) -> Tensor:
-        return (block.weights * block.squared_error).mean((-2, -1))
+        return block.mean_over_points(block.squared_error, block.weights)
 
     def score(self, mean: Tensor) -> Tensor:
         return mean.mean((-2, -1)).sqrt()

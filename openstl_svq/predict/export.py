@@ -36,15 +36,24 @@ class Program(nn.Module):
         for module in self.method.modules():
             if hasattr(module, "output_relu") and hasattr(module, "form"):
                 module.form = "reference"  # what cannot be folded: one product, where the other form is a loop
+        if method.hparams.get("cycle") is not None:
+            raise ValueError(
+                "a program has no dates, and this model adds a climatology to its forecasts: export safetensors "
+                "(openstl_svq.load reads them), or train without anomaly."
+            )
         for name, value in (("mean", method.hparams.test_mean), ("std", method.hparams.test_std)):
             self.register_buffer(name, torch.as_tensor(value, dtype=torch.float64).clone())
+        self.register_buffer("missing", method.hparams.get("missing"))
         self.frames = method.hparams.aft_seq_length
         self.requires_grad_(False).eval()
 
     def forward(self, frames: Tensor) -> Tensor:
         normalised = ((frames.double() - self.mean) / self.std).float()
+        if self.missing is not None:
+            normalised = normalised.masked_fill(self.missing, 0)
         blank = normalised.new_zeros(1).expand(frames.shape[0], self.frames, *frames.shape[2:])
-        return (self.method(normalised, blank).double() * self.std + self.mean).float()
+        forecast = (self.method(normalised, blank).double() * self.std + self.mean).float()
+        return forecast if self.missing is None else forecast.masked_fill(self.missing, float("nan"))
 
     def example(self, batch_size: int = 2) -> Tensor:
         """Frames of the right shape: the mean of the training data, disturbed."""
@@ -100,7 +109,7 @@ def export_weights(method: nn.Module, folder: Path, *, fold: bool = True) -> Non
 
     method = copy.deepcopy(method)
     folded = fold_codebooks(method) if fold else []
-    hparams = {key: value for key, value in method.hparams.items() if key not in ("test_mean", "test_std")}
+    hparams = method.hparams
     card = {
         "openstl_svq": __version__,
         # Where the data and the runs lay is nobody else's business.
@@ -110,6 +119,7 @@ def export_weights(method: nn.Module, folder: Path, *, fold: bool = True) -> Non
             "mean": torch.as_tensor(method.hparams.test_mean).tolist(),
             "std": torch.as_tensor(method.hparams.test_std).tolist(),
         },
+        "points": {key: _listed(hparams[key]) for key in ("missing", "cycle") if hparams.get(key) is not None},
         "trained_on": hparams.get("trained_on") or {},
         "steps_per_epoch": hparams.get("steps_per_epoch"),
         "test": scores_of(method),
@@ -136,6 +146,24 @@ def scores_of(method: nn.Module) -> dict | None:
         return {"scores": record["scores"], "provenance": provenance, "units": record.get("units")}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _listed(value):
+    """Tensors as lists, for JSON."""
+    if isinstance(value, dict):
+        return {key: _listed(entry) for key, entry in value.items()}
+    return value.tolist() if torch.is_tensor(value) else value
+
+
+def _points(saved: dict) -> dict:
+    """``missing`` and ``cycle``, as they were before :func:`_listed`."""
+    points = dict(saved)
+    if "missing" in points:
+        points["missing"] = torch.tensor(points["missing"], dtype=torch.bool)
+    if "cycle" in points:
+        kinds = {"groups": torch.int64, "means": torch.float32}
+        points["cycle"] |= {key: torch.tensor(points["cycle"][key], dtype=kind) for key, kind in kinds.items()}
+    return points
 
 
 def is_export(path: str | os.PathLike) -> bool:
@@ -172,6 +200,7 @@ def load_export(path: str | os.PathLike) -> tuple[Path, dict]:
     hparams = {
         **config,
         **statistics,
+        **_points(card.get("points") or {}),
         "steps_per_epoch": card.get("steps_per_epoch"),
         "save_dir": str(folder),
         "trained_on": card.get("trained_on") or {},

@@ -10,7 +10,7 @@ from pytorch_lightning import LightningModule
 from .. import __version__
 from ..protocol import OPENSTL, differences
 from .forecaster import checked_steps
-from .inputs import open_series, show, windows_in
+from .inputs import open_series, windows_in
 from .outputs import PICTURES, Result, writer_for
 
 
@@ -55,7 +55,7 @@ def forecast_file(
     if batch_size < 1 or fps <= 0:
         raise ValueError(f"the batch size and the frames per second must be above 0, got {batch_size} and {fps}.")
     steps = checked_steps(hparams, steps)
-    inputs, leads = _offsets(hparams, steps)
+    inputs, leads = offsets_of(hparams, steps)
     write = writer_for(out.suffix.lower(), hparams, window)
     series = open_series(hparams, source, stride=stride, check_units=check_range)
     if out.suffix.lower() == ".nc" and series.grid is None:
@@ -73,19 +73,21 @@ def forecast_file(
                     f"{source} has values from {frames.min():.6g} to {frames.max():.6g}, and pictures "
                     "show values from 0 to 1; write .npz."
                 )
-            forecast = model.predict(frames, steps, check_range=check_range)
-            yield forecast[..., ::-1, :] if series.grid is not None and series.grid.flip else forecast
+            before = series.when(series.axis[windows[begin : begin + batch_size]])
+            forecast = model.predict(frames, steps, check_range=check_range, times=before)
+            yield forecast if series.grid is None else series.grid.restore(forecast)
 
     starts = series.axis[windows[:, -1]]
-    times = starts[:, None] + leads * series.unit  # (n, S)
+    times = series.when(starts[:, None] + leads * series.unit)  # (n, S)
     protocol = hparams.get("protocol", OPENSTL)
     write(
         Result(
             out,
             forecasts(),
             series,
-            starts,
+            series.when(starts),
             times,
+            leads * series.unit,
             window == "all",
             fps,
             {
@@ -97,10 +99,10 @@ def forecast_file(
         )
     )
     count = f"{len(windows)} forecasts of " if window == "all" else ""
-    return f"{out}: {count}{steps} frames, from {show(times.min())} to {show(times.max())}"
+    return f"{out}: {count}{steps} frames, from {times.min()} to {times.max()}"
 
 
-def _offsets(hparams, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def offsets_of(hparams, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Input frames and forecast frames of a window, counted from its last input frame."""
     if "steps" not in differences(hparams.get("protocol", OPENSTL)) or not hparams.get("idx_in"):
         return np.arange(1 - hparams.pre_seq_length, 1), np.arange(1, steps + 1)

@@ -6,6 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..data.cycle import Cycle
+from ..data.times import Clock
+from ..data.windows import restored
 from .hub import Shared
 
 # Standard deviations of the training data that a channel's mean may lie away from theirs. Degrees Celsius in place of
@@ -19,48 +22,94 @@ class Forecaster(Shared):
     """Goes in front of a trained method (see :func:`openstl_svq.load`) and forecasts in the data's own unit.
 
     Calling the method itself takes and gives normalised tensors, as in training.
+
+    Attributes:
+        hparams: its configuration, the statistics of its training, and what is known of the data (``trained_on``).
     """
 
-    def predict(
-        self, frames: np.ndarray | Tensor, steps: int | None = None, *, check_range: bool = True
-    ) -> np.ndarray | Tensor:
+    hparams: Any
+
+    def predict(self, frames, steps: int | None = None, *, check_range: bool = True, window: str = "last", times=None):
         """The forecast from ``frames``, which are normalised with the statistics that the method was trained with.
 
         Args:
-            frames: the last ``pre_seq_length`` frames, ``(T, C, H, W)`` or a batch ``(B, T, C, H, W)``, an array or a
-                tensor, in the unit of the training data; weather with latitudes from south to north (as in the files
-                where the method was trained with the protocol ``openstl``).
+            frames: an xarray DataArray or Dataset with times, of any length; or the last ``pre_seq_length`` frames, ``(T,
+                C, H, W)`` or a batch ``(B, T, C, H, W)``, an array or a tensor, in the unit of the training data; weather
+                with latitudes from south to north (as in the files where the method was trained with the protocol
+                ``openstl``).
             steps: frames to forecast (default: ``aft_seq_length``). For more, the method is fed its own output.
             check_range: refuse values that are far from those trained on, such as those of another unit.
+            window: of a DataArray or Dataset: from its ``"last"`` frames, from ``"all"`` windows without a gap, or from
+                the time of the first input frame.
+            times: of the frames of an array, datetime64 ``(T,)`` or ``(B, T)``, for a method that forecasts anomalies.
 
         Returns:
             ``(steps, C, H, W)`` or ``(B, steps, C, H, W)`` in the unit of the training data, an array or a tensor as
-            ``frames`` are; float64 if they are, else float32.
+            ``frames`` are; float64 if they are, else float32; NaN at points that were always missing in training. Of a
+            DataArray or Dataset another with the same names, coordinates and attributes, the times of the forecast, and
+            ``lead_time`` and ``init_time`` (the last input); of all windows with dimensions of these names.
 
         Raises:
-            ValueError: another shape, values that are not finite, values far from those trained on, a forecast that is
-                not finite.
+            ValueError: another shape, grid, unit or time step, values that are missing or far from those trained on, too
+                few frames, a forecast that is not finite.
         """
+        if is_xarray(frames):
+            from .fields import forecast_field
+
+            return forecast_field(self, frames, steps, window=window, check_range=check_range)
         steps = checked_steps(self.hparams, steps)
         values = self._checked(frames if torch.is_tensor(frames) else _as_tensor(frames))
+        batch = values if values.ndim == 5 else values[None]
+        batch = batch.detach().to("cpu", torch.float64)  # on the CPU: not every device has float64
+        cycle, missing = self.cycle, self.hparams.get("missing")
+        before = after = None
+        if cycle is not None:
+            before, after = self._times(times, steps, len(batch))
+            batch = batch - torch.as_tensor(cycle.at(before))
         mean, std = (
             torch.as_tensor(np.asarray(v), dtype=torch.float64)  # (1, C, 1, 1) or a number
             for v in (self.hparams.test_mean, self.hparams.test_std)
         )
-        batch = values if values.ndim == 5 else values[None]
-        batch = (batch.detach().to("cpu", torch.float64) - mean) / std  # on the CPU: not every device has float64
+        batch = (batch - mean) / std
+        if missing is not None:
+            batch = batch.masked_fill(missing, 0)
         if check_range:
-            _refuse_far(batch, mean, std)
+            _refuse_far(batch, mean, std, missing)
         weights = next(self.parameters(), batch).dtype
-        forecast = self._forecast(batch.to(self.device, weights), steps).to("cpu", torch.float64) * std + mean
+        forecast = self._forecast(batch.to(self.device, weights), steps).to("cpu", torch.float64)
         if not torch.isfinite(forecast).all():
             raise ValueError(
                 "the forecast has values that are NaN or infinite: the network does not bear these frames, or not as many "
                 "steps of its own output."
             )
+        forecast = torch.as_tensor(restored(forecast.numpy(), after, mean.numpy(), std.numpy(), cycle, missing))
         forecast = forecast.to(torch.float64 if values.dtype == torch.float64 else torch.float32)
         forecast = forecast if values.ndim == 5 else forecast[0]
         return forecast.to(values.device) if torch.is_tensor(frames) else forecast.numpy()
+
+    @property
+    def cycle(self) -> Cycle | None:
+        """What the method was trained without, and forecasts get back (``anomaly``)."""
+        return Cycle.of_dict(self.hparams.get("cycle"))
+
+    def _times(self, times, steps: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of the input and the forecast frames, ``(B, T)`` and ``(B, steps)``."""
+        if times is None:
+            raise ValueError(
+                f"this model forecasts anomalies (anomaly={self.cycle.kind!r}) and needs to know when the frames are: give a "
+                "DataArray, or times=."
+            )
+        before = np.asarray(times).astype("datetime64[m]")
+        before = before[None] if before.ndim == 1 else before
+        if before.shape != (count, self.hparams.pre_seq_length):
+            raise ValueError(
+                f"times of shape {np.shape(times)} do not fit {count} x {self.hparams.pre_seq_length} frames."
+            )
+        trained_on = self.hparams.get("trained_on") or {}
+        months = trained_on.get("interval_months")
+        clock = Clock(monthly=bool(months))
+        leads = np.arange(1, steps + 1) * (months or trained_on["interval_minutes"])
+        return before, np.stack([clock.times(clock.steps(row[-1]) + leads, row) for row in before])
 
     @torch.no_grad()
     def _forecast(self, batch: Tensor, steps: int) -> Tensor:
@@ -89,13 +138,21 @@ class Forecaster(Shared):
             raise ValueError(f"frames of shape {shape} are an empty batch.")
         if values.is_complex():
             raise ValueError("frames must be real numbers, got complex ones.")
+        missing = self.hparams.get("missing")
         bad = ~torch.isfinite(values)
+        bad = bad if missing is None else bad & ~missing.to(bad.device)
         if bad.any():
+            more = " besides those that were always missing in training" if missing is not None else ""
             raise ValueError(
-                f"{int(bad.sum())} of {bad.numel()} values are NaN or infinite, the first at "
+                f"{int(bad.sum())} of {bad.numel()} values are NaN or infinite{more}, the first at "
                 f"{tuple(bad.nonzero()[0].tolist())}. Fill them in: one spoils the whole forecast."
             )
         return values
+
+
+def is_xarray(data) -> bool:
+    """Whether it is a DataArray or a Dataset; looked at without importing xarray."""
+    return type(data).__module__.startswith("xarray.")
 
 
 def _as_tensor(frames) -> Tensor:
@@ -113,7 +170,7 @@ def checked_steps(hparams: Any, steps: int | None) -> int:
     return int(steps)
 
 
-def _refuse_far(normalised: Tensor, mean: Tensor, std: Tensor) -> None:
+def _refuse_far(normalised: Tensor, mean: Tensor, std: Tensor, missing: Tensor | None = None) -> None:
     if not mean.any() and (std == 1).all():  # trained on shares in [0, 1], as images are
         low, high = normalised.min().item(), normalised.max().item()
         if low < -_SLACK or high > 1 + _SLACK:
@@ -122,11 +179,14 @@ def _refuse_far(normalised: Tensor, mean: Tensor, std: Tensor) -> None:
                 f"in the same unit, {UNCHECKED}."
             )
     distance = normalised.mean(dim=(0, 1, 3, 4)).abs()  # (C)
+    if missing is not None:
+        distance = distance / (1 - missing.double().mean((1, 2)))
     channel = int(distance.argmax())
     if distance[channel] <= _FAR:
         return
     centre, spread = (v.flatten()[channel if v.numel() > 1 else 0].item() for v in (mean, std))
-    found = normalised[:, :, channel] * spread + centre
+    found = normalised[:, :, channel] if missing is None else normalised[:, :, channel][..., ~missing[channel]]
+    found = found * spread + centre
     raise ValueError(
         f"the values of channel {channel} go from {found.min():.6g} to {found.max():.6g}; those trained "
         f"on have mean {centre:.6g} and standard deviation {spread:.6g}. Give them in the same unit, "

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..data.formats import ARRAYS, IMAGES, VIDEOS
 from ..data.registry import dataset_or_default
+from ..data.times import STANDARD, Clock
 from ..files import replacing
 from .inputs import Series
 
@@ -55,6 +56,7 @@ class Result:
     series: Series
     starts: np.ndarray  # last input frame of each forecast, in all (N,)
     times: np.ndarray  # of the forecast frames (N, S)
+    leads: np.ndarray  # of the forecast frames, in steps of the series' clock (S,)
     many: bool  # else one forecast alone
     fps: float
     attributes: dict[str, str]
@@ -80,21 +82,22 @@ def _write_netcdf(result: Result) -> None:
     """Dimensions as in the input; many forecasts have ``init_time`` and ``lead_time`` in place of ``time``."""
     import netCDF4
 
-    def minutes(times):
-        return (times - np.datetime64("1900-01-01", "m")).astype(np.int64)
+    clock = result.series.clock
+    calendar, monthly = (STANDARD, False) if clock is None else (clock.calendar, clock.monthly)
 
-    clock = {"units": "minutes since 1900-01-01 00:00:00", "calendar": "proleptic_gregorian"}
-    init = {**clock, "standard_name": "forecast_reference_time", "long_name": "time of the last input frame"}
-    axes = {"time": (minutes(result.times[0]), {**clock, "standard_name": "time"})}
+    def minutes(times):
+        begin = np.datetime64("1900-01-01", "m")
+        return np.subtract(*(Clock(calendar).steps(v) for v in (times, begin)))
+
+    cf = {"units": "minutes since 1900-01-01 00:00:00"}
+    cf |= {"calendar": "proleptic_gregorian" if calendar == STANDARD else calendar}
+    init = {**cf, "standard_name": "forecast_reference_time", "long_name": "time of the last input frame"}
+    axes = {"time": (minutes(result.times[0]), {**cf, "standard_name": "time"})}
     if result.many:
-        leads, lead = result.times[0] - result.starts[0], {"standard_name": "forecast_period"}
-        if leads.dtype == "m8[M]":  # as long as the calendar says, from each start on
-            leads = leads.astype(np.int64)
-            lead |= {"units": "months"}
-        else:
-            leads = leads // np.timedelta64(1, "m")
-            lead |= {"units": "minutes", "dtype": "timedelta64[ns]"}  # the dtype is for xarray
-        axes = {"init_time": (minutes(result.starts), init), "lead_time": (leads, lead)}
+        lead = {"standard_name": "forecast_period", "units": "months" if monthly else "minutes"}
+        # The months are as long as the calendar says, from each start on; the dtype is for xarray.
+        lead |= {} if monthly else {"dtype": "timedelta64[ns]"}
+        axes = {"init_time": (minutes(result.starts), init), "lead_time": (result.leads, lead)}
     grid = result.series.grid
     with replacing(result.path) as part, netCDF4.Dataset(part, "w") as file:
         file.setncatts({"Conventions": "CF-1.8", **result.attributes})
@@ -107,7 +110,10 @@ def _write_netcdf(result: Result) -> None:
             _create(file, name, values.dtype, (name,), attributes)[:] = values
         if not result.many:
             _create(file, "init_time", np.int64, (), init)[:] = minutes(result.starts[0])
-        extra = {} if result.many else {"coordinates": "init_time"}
+        for name, (dims, values, attributes) in grid.more.items():
+            _create(file, name, values.dtype, dims, attributes)[:] = values
+        named = " ".join([*grid.more, *([] if result.many else ["init_time"])])
+        extra = {"coordinates": named} if named else {}
         for name, attributes, dims in grid.variables:
             _create(file, name, np.float32, (*axes, *dims), attributes | extra)
         begin = 0
@@ -139,7 +145,8 @@ def _write_npz(result: Result) -> None:
     if result.starts.dtype.kind != "M":
         del content["times"]
     if result.series.grid is not None:
-        content |= {name: values for name, (values, _) in result.series.grid.coords.items()}
+        coords = result.series.grid.coords.items(), ((n, v[1:]) for n, v in result.series.grid.more.items())
+        content |= {name: values for group in coords for name, (values, _) in group}
     with replacing(result.path) as part:
         np.savez_compressed(part, attributes=json.dumps(result.attributes), **content)
 

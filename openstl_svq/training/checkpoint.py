@@ -19,6 +19,8 @@ _NOT_CONFIG = {
     "steps_per_epoch",
     "test_mean",
     "test_std",
+    "missing",
+    "cycle",
     "save_dir",
     "resume",
     "test",

@@ -1,5 +1,6 @@
 """The data of a run as a Lightning data module: any host's loaders, with samplers that are exact and resumable."""
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -8,10 +9,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, RandomSampler, Sampler
 
+from ..data.cycle import Cycle
 from ..data.registry import dataset_or_default
+from ..data.times import Clock
 from ..data.windows import WindowDataset
 from ..metrics import Climatology, field_metrics
-from ..protocol import differences
+from ..metrics.base import METRICS
+from ..protocol import OPENSTL, differences
+from .checkpoint import plain
 from .devices import split_batch
 
 
@@ -162,8 +167,16 @@ class ForecastData(pl.LightningDataModule):
         saved = [trained_with.get(key) for key in ("test_mean", "test_std")]
         if any(v is None for v in saved) or "statistics" in differences(self.config["protocol"]):
             return None
+        self._refuse_other_points(trained_with.get("missing"))
         mean, std = (torch.as_tensor(v, dtype=torch.float64) for v in saved)
-        if torch.equal(mean, self.test_mean) and torch.equal(std, self.test_std):
+        cycle, own = Cycle.of_dict(trained_with.get("cycle")), getattr(self.train_loader.dataset, "cycle", None)
+        if (cycle is None) != (own is None) or (cycle and own and cycle.kind != own.kind):
+            raise ValueError(
+                f"the weights were trained with anomaly {cycle and cycle.kind!r}, and this is {own and own.kind!r}: give the "
+                "training's."
+            )
+        same_cycle = cycle is None or own is None or np.array_equal(cycle.means, own.means)
+        if torch.equal(mean, self.test_mean) and torch.equal(std, self.test_std) and same_cycle:
             return None
         shown = f"mean {_shown(mean)} and deviation {_shown(std)}"
         datasets = [loader.dataset for loader in self._loaders.values()]
@@ -173,9 +186,19 @@ class ForecastData(pl.LightningDataModule):
                 f"mean {_shown(self.test_mean)} and deviation {_shown(self.test_std)}: give the data of the training."
             )
         for dataset in datasets:
-            dataset.mean, dataset.std = dataset.normalised_with = mean.numpy().astype("f4"), std.numpy().astype("f4")
+            dataset.keep(mean.numpy().astype("f4"), std.numpy().astype("f4"), cycle)
         self.test_mean, self.test_std = mean, std
         return f"normalised with the statistics of the training, {shown}"
+
+    def _refuse_other_points(self, trained_without) -> None:
+        here = getattr(self.train_loader.dataset, "missing", None)
+        there = None if trained_without is None else np.asarray(trained_without)
+        if (here is None) != (there is None) or (here is not None and not np.array_equal(here, there)):
+            count = 0 if there is None else int(there.sum())
+            raise ValueError(
+                f"the weights were trained with {count:,} missing points, and {0 if here is None else int(here.sum()):,} "
+                "are missing here, or others: give data with the training's mask."
+            )
 
     # loaders, asked for by the trainer once it knows how many processes there are
 
@@ -233,7 +256,15 @@ class ForecastData(pl.LightningDataModule):
         trainer = self.trainer
         return {"num_replicas": trainer.world_size if trainer else 1, "rank": trainer.global_rank if trainer else 0}
 
-    # what later forecasts need to know
+    # what the method and later forecasts need to know
+
+    def of_the_points(self) -> dict:
+        """``missing`` and ``cycle`` of the training data, where there are such: arguments of the method, and so in every
+        checkpoint."""
+        dataset = self.train_loader.dataset
+        missing, cycle = getattr(dataset, "missing", None), getattr(dataset, "cycle", None)
+        given = {} if missing is None else {"missing": torch.as_tensor(missing)}
+        return given if cycle is None else given | {"cycle": plain(cycle.as_dict())}
 
     def trained_on(self) -> dict:
         """Time step, grid and unit of the training frames; empty where the dataset has no times."""
@@ -241,16 +272,19 @@ class ForecastData(pl.LightningDataModule):
         times = dataset.target_times(0) if hasattr(dataset, "target_times") else None
         if times is None:
             return {}
-        apart = times[0] - dataset.input_times(0)[-1]
+        clock = getattr(dataset, "clock", None) or Clock()
+        apart = int(np.subtract(*clock.steps(np.stack([times[0], dataset.input_times(0)[-1]]))))
         lat, lon = (
             None if v is None else np.asarray(v).tolist()
             for v in (getattr(dataset, "lat", None), getattr(dataset, "lon", None))
         )
         return {
-            "interval_minutes": int(apart / np.timedelta64(1, "m")),
+            "interval_months" if clock.monthly else "interval_minutes": apart,
             "lat": lat,
             "lon": lon,
             "units": getattr(dataset, "units", None),
+            "scored": list(self.data_name) if self.multivariate else self.data_name,
+            "channels": [list(channel) for channel in getattr(dataset, "channels", None) or ()],
         }
 
     # what the scores need to know
@@ -260,24 +294,20 @@ class ForecastData(pl.LightningDataModule):
         return isinstance(self.data_name, (list, tuple))
 
     def metric_settings(self) -> dict:
-        """Arguments of :class:`~openstl_svq.metrics.ForecastMetrics`: OpenSTL's scores of this dataset, and for weather
-        those that its field reports. A user's own fields are scored as weather, images as OpenSTL's videos."""
-        metrics = list(self.config["metrics"])
-        field = dataset_or_default(self.config["dataname"]).is_field or getattr(
-            self.test_loader.dataset, "field", False
+        """Arguments of :class:`~openstl_svq.metrics.ForecastMetrics`, see :func:`metric_settings`."""
+        return metric_settings(
+            self.test_loader.dataset,
+            self.data_name,
+            self.config,
+            self.test_mean,
+            self.test_std,
+            with_climatology=self.climatology is not None,
         )
-        lat = getattr(self.test_loader.dataset, "lat", None)
-        lat = None if lat is None else np.array(lat)  # a copy: netCDF hands out arrays that are not writable
-        if field and lat is not None and self.climatology is not None:
-            metrics += [name for name in field_metrics() if name not in metrics]
-        return {
-            "metrics": metrics,
-            "mean": self.test_mean,
-            "std": self.test_std,
-            "spatial_norm": field,
-            "lat": lat,
-            "channel_names": list(self.data_name) if self.multivariate else None,
-        }
+
+    @property
+    def score_units(self) -> str | dict[str, str | None] | None:
+        """Unit of the data, or of each variable and channel by its name in the scores."""
+        return score_units(self.test_loader.dataset)
 
     @property
     def climatology(self) -> Climatology | None:
@@ -298,6 +328,58 @@ class ForecastData(pl.LightningDataModule):
         if np.any(mean != test_mean) or np.any(std != test_std):  # each split has its own (OpenSTL)
             values = (values * torch.as_tensor(std) + torch.as_tensor(mean - test_mean)) / torch.as_tensor(test_std)
         return values.to(batch_y).expand_as(batch_y)
+
+
+def metric_settings(about, data_name, config: Mapping, mean, std, *, with_climatology: bool) -> dict:
+    """Arguments of :class:`~openstl_svq.metrics.ForecastMetrics`: OpenSTL's scores of a dataset, and for weather those that
+    its field reports. A user's own fields are scored as weather, images as OpenSTL's videos.
+
+    Args:
+        about: a dataset or a source of frames, of which ``lat``, ``field``, ``channels`` and ``missing`` are read.
+        data_name: what is scored by itself, where it is a list.
+        with_climatology: scores that need one can be computed.
+    """
+    metrics = list(config["metrics"])
+    field = dataset_or_default(config["dataname"]).is_field or getattr(about, "field", False)
+    lat = getattr(about, "lat", None)
+    lat = None if lat is None else np.array(lat)  # a copy: netCDF hands out arrays that are not writable
+    if field and lat is not None:
+        metrics += [
+            name
+            for name in field_metrics()
+            if name not in metrics and (with_climatology or "climatology" not in METRICS[name].needs)
+        ]
+    names = list(data_name) if isinstance(data_name, (list, tuple)) else None
+    channels = getattr(about, "channels", None) or ()
+    alone = [score_name(name) for name, _ in channels]
+    return {
+        "metrics": metrics,
+        "mean": mean,
+        "std": std,
+        "spatial_norm": field,
+        "lat": lat,
+        "channel_names": names,
+        "single_channels": alone if field and len(alone) > len(names or [""]) else None,
+        # Where a unit is not known, the variable stands for it. OpenSTL's tables pool all.
+        "units": [unit or name.split(" ")[0] for name, unit in channels]
+        if field and channels and config["protocol"] != OPENSTL
+        else None,
+        "missing": getattr(about, "missing", None),
+    }
+
+
+def score_units(about) -> str | dict[str, str | None] | None:
+    """Unit of a dataset's or source's data, or of each variable and channel by its name in the scores."""
+    channels = getattr(about, "channels", None) or ()
+    if len({unit for _, unit in channels}) < 2:
+        return getattr(about, "units", None)
+    # A variable, without its levels, and each channel.
+    return {key: unit for name, unit in channels for key in (name.split(" ")[0], score_name(name))}
+
+
+def score_name(channel: str) -> str:
+    """``t 850 hPa`` as ``t_850``."""
+    return re.sub(r"\W+", "_", channel.removesuffix(" hPa")).strip("_")
 
 
 def _shown(values: Tensor) -> str:

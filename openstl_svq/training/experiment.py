@@ -115,6 +115,7 @@ class Experiment:
                 test_mean=self.data.test_mean,
                 test_std=self.data.test_std,
                 save_dir=str(self.save_dir),
+                **self.data.of_the_points(),
                 **self.config,
             )
         except AttributeError as error:  # OpenSTL's methods read their sizes from the configuration as attributes
@@ -294,9 +295,12 @@ class Experiment:
         write_text(self.save_dir / "config.py", text)
 
     def _report(self, results):
-        units = getattr(self.data.test_loader.dataset, "units", None)
-        write_metrics(self.save_dir, results, units=units, provenance=self.provenance())
-        print(format_table(results))
+        climatology = self.data.climatology
+        about = {} if climatology is None else {"climatology": climatology.kind}
+        write_metrics(self.save_dir, results, units=self.data.score_units, provenance={**self.provenance(), **about})
+        print(format_table(results, self.data.score_units))
+        if climatology is not None:
+            print(f"climatology: {climatology.describe()}")
         print(f"run folder: {self.save_dir}")
 
     def provenance(self) -> dict:

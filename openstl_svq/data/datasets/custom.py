@@ -1,6 +1,7 @@
 """A user's own data: one array, one NetCDF or Zarr store, images or videos."""
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import numpy as np
 
 from ...naming import choose
 from ..cache import cached_statistics
-from ..formats import open_source
+from ..formats import exists, open_source
+from ..formats.arrays import source_of_array
+from ..formats.stores import source_of
 from ..frames import Frames, channel_statistics, in_chunks
-from ..registry import Dataset, Entry, make_entry, register_dataset
+from ..registry import OPTIONS, Dataset, Entry, make_entry, register_dataset
 from ..sources import Source
 from ..splits import SPLITS, by_share, by_time
 from ..windows import CropAndFlip, WindowDataset, offsets, unbroken
@@ -28,7 +31,7 @@ def load_splits(
     - ``.npy``, or ``.npz`` with the array ``data_name`` (and ``time``, datetime64, if it has one): ``(T, H, W)``,
       ``(T, C, H, W)``, ``(N, T, C, H, W)``, or images ``(T, H, W, 3)`` of bytes;
     - ``.nc`` or ``.zarr`` with the variable ``data_name``, or several, which become channels: ``(time, y, x)`` or
-      ``(time, z, y, x)``;
+      ``(time, z, y, x)``; a folder of such ``.nc`` or a pattern as ``sst_*.nc``, files of stretches of time or of variables;
     - a video, or a folder of images (one series, in the order of the numbers in their names), of folders of images, or
       of videos.
 
@@ -40,26 +43,82 @@ def load_splits(
             validation and test, in order of time, whole videos where there are three or more; or ``train_time``,
             ``val_time``, ``test_time``, where the data have times; ``normalise``: ``standard`` (mean and deviation of
             each channel), ``minmax`` (to [0, 1]), both of the training part, or ``none`` (images are in [0, 1] anyway);
-            ``crop``: height and width to cut out of the middle.
+            ``region``: bounds of coordinates, as in ``{"lat": [30, 60]}``; ``level``: the levels to take, by their values;
+            ``crop``: height and width to cut out of the middle; ``mask``: ``"land"`` leaves out points that are always
+            missing; ``anomaly``: ``"monthly"`` or ``"hourly"``, to learn the anomalies from the training part's means of
+            each month, or of each hour of the day in it.
 
     Raises:
         FileNotFoundError, ValueError: the data are not there, or not as asked for.
     """
     path = data_root
-    if not path.exists():
+    if not exists(path):
         raise FileNotFoundError(
             f"{dataset.name}: there is no --data_root {path}. Give an .npy, .npz, .nc or .zarr, a "
-            "video, or a folder of images or videos."
+            "video, a folder of images, videos or NetCDF files, or a pattern such as sst_*.nc."
         )
-    source = open_source(path, config.get("data_name")).crop(config.get("crop"))
+    source = cut_out(open_source(path, config.get("data_name"), level=_levels(config)), config)
     _same_shape(source.frames, config["in_shape"], config.get("crop"), path)
     _warn_of_gaps(source, path)
-    source = source.cached(path)
-    source = replace(source, name=source.name or path.stem)
+    source = source.cached(path, config.get("mask"))
+    return splits_of(replace(source, name=source.name or path.stem), path, config, use_augment=use_augment)
+
+
+def _levels(config: Mapping) -> list[float] | None:
+    level = config.get("level")
+    return [level] if isinstance(level, (int, float)) else level
+
+
+def source_of_data(data, data_name=None, *, level=None, where: str = "the data") -> Source:
+    """The frames of an xarray DataArray or Dataset, as those in a file are read; or of an array.
+
+    Args:
+        data: xarray's, with a dimension of time; or numbers ``(T, H, W)``, ``(T, C, H, W)`` or ``(N, T, C, H, W)``.
+        data_name: variables of a Dataset (default: all of its fields, which become channels).
+
+    Raises:
+        ValueError: another kind or shape, no time, no field.
+    """
+    import xarray as xr
+
+    if isinstance(data, xr.DataArray):
+        data_name = str(data.name or "field")
+        data = data.to_dataset(name=data_name, promote_attrs=False)
+    if not isinstance(data, xr.Dataset):
+        return source_of_array(np.asarray(data), where=where)
+    fields = [str(name) for name, values in data.data_vars.items() if 3 <= values.ndim <= 4]
+    names = data_name or fields
+    names = [names] if isinstance(names, str) else list(names)
+    for name in names:
+        values = data[choose("variable", name, fields)]
+        if "time" not in values.dims and not any(
+            dim in values.coords and values[dim].dtype.kind in "MO" for dim in values.dims
+        ):
+            raise ValueError(
+                f"{where}: {name} has the dimensions {', '.join(map(str, values.dims))}, and none of time: frames follow "
+                "each other along a dimension called time, or one whose coordinate has dates. Rename it, as with "
+                "rename(t='time')."
+            )
+    level = [level] if isinstance(level, (int, float)) else level
+    return source_of([data], where, names if len(names) != 1 else names[0], level=level)
+
+
+def cut_out(source: Source, config: Mapping) -> Source:
+    """``region`` and then ``crop`` of the configuration."""
+    return source.within(config.get("region")).crop(config.get("crop"))
+
+
+def splits_of(source: Source, path: Path | str, config: Entry, *, use_augment: bool = False) -> list[WindowDataset]:
+    """Training, validation and test windows of frames that are quick to read; ``path`` begins messages.
+
+    Raises:
+        ValueError: a part is too short for one window.
+    """
     idx_in, idx_out = offsets((config["pre_seq_length"], config["aft_seq_length"]))
     anchors = unbroken(source.stretch, idx_in, idx_out)
     by_dates = any(config.get(key) for key in SPLITS)
     parts = by_time(config, source.times) if by_dates else by_share(config["split"], source.series)
+    source = source.less_cycle(config.get("anomaly"), parts[0])
     scaling = _scaling(source.frames, parts[0], config.get("normalise") or ("standard" if source.field else "none"))
 
     datasets = []
@@ -68,7 +127,7 @@ def load_splits(
         if not len(inside):
             raise ValueError(
                 f"{path}: the {name} part has {len(split)} frames and no {len(idx_in)} + {len(idx_out)} "
-                "in a row at one interval, which one window needs. Give more data, another split, or "
+                f"in a row at one interval, which one window needs{_uneven(source)}. Give more data, another split, or "
                 "shorter pre_seq_length and aft_seq_length."
             )
         augment = CropAndFlip(0.95) if use_augment and name == "training" else None
@@ -78,7 +137,25 @@ def load_splits(
 
 def open_to_forecast(dataset: Dataset, path: Path, config: Entry, /) -> Source:
     """The frames in ``path`` as they would be read to train on them."""
-    return open_source(path, config.get("data_name"), keep_counts=False).crop(config.get("crop"))
+    source = open_source(path, config.get("data_name"), level=_levels(config), keep_counts=False)
+    return cut_out(source.checked(path, config.get("mask")), config)
+
+
+def _uneven(source: Source) -> str:
+    """Where the times are not evenly spaced, as a clause of a message."""
+    if source.times is None or source.clock is None or len(source.times) < 3:
+        return ""
+    apart = np.diff(source.clock.steps(source.times))
+    usual = int(np.median(apart))
+    others = np.flatnonzero(apart != usual)
+    if not len(others):
+        return ""
+    first = others[0]
+    return (
+        f" (the times are irregular: {len(others)} of {len(apart)} intervals are not the usual "
+        f"{source.clock.interval(usual)}, the first from {source.times[first]} to {source.times[first + 1]}: bring the "
+        "data to even times, as with xarray's resample or interp)"
+    )
 
 
 def _warn_of_gaps(source, path):
@@ -149,8 +226,11 @@ register_dataset(
             test_time=None,
             normalise=None,
             crop=None,
+            region=None,
+            level=None,
         ),
         load_splits,
         open_to_forecast=open_to_forecast,
+        options=OPTIONS,
     )
 )

@@ -23,8 +23,8 @@ from ..formats.weatherbench import (
     weather_source,
     with_grid,
 )
-from ..registry import Dataset, Entry, make_entry, register_dataset
-from ..sources import Source
+from ..registry import OPTIONS, Dataset, Entry, make_entry, register_dataset
+from ..sources import Source, always_missing
 from ..splits import SPLITS, period, refuse_overlap
 from ..times import segments
 from ..windows import CropAndFlip, WindowDataset, offsets, unbroken
@@ -61,7 +61,7 @@ def load_splits(
     Args:
         data_root: holds ``weather_<resolution>deg`` or ``weather``.
         config: ``in_shape``, ``pre_seq_length``, ``aft_seq_length``, ``data_name``, ``level``, ``step``, ``idx_in``,
-            ``idx_out``; ``train_time``, ``val_time``, ``test_time``: first and last year or date, both included.
+            ``idx_out``; ``region``, ``mask`` and ``anomaly`` as for ``custom``; ``train_time``, ``val_time``, ``test_time``: first and last year or date, both included.
 
     Raises:
         FileNotFoundError, ValueError: the data are not there, or not as asked for.
@@ -70,7 +70,7 @@ def load_splits(
     names = _names(data_name)
     folder = _weather_folder(dataname, data_root, names, resolution)
     variables = [WeatherVariable.of_files(variable_files(folder, name), name, config.get("level", 1)) for name in names]
-    check_grid(variables, config["in_shape"], dataname)
+    check_grid(variables, config["in_shape"], dataname, config.get("region"))
 
     taken = differences(protocol)
     if "steps" not in taken:
@@ -80,15 +80,26 @@ def load_splits(
         variables = [v.ascending() for v in variables]
     by_name = data_name in _SCORED_ONE_BY_ONE or names is data_name
     source = weather_source(variables, _scored(variables) if by_name else data_name)
-    datasets, training = [], None
+    datasets: list[WindowDataset] = []
+    training, missing, cycle, mask = None, None, None, config.get("mask")
     for split in SPLITS if "selection" not in taken else ("train_time", "test_time"):
         times, anchors, idx_in, idx_out = _windows(variables, config, split, taken, dataname)
-        frames = _read(folder, variables, times, dataname, split)
+        here = replace(source, frames=_read(folder, variables, times, dataname, split, mask), times=times)
+        here = here.within(config.get("region"))
+        if mask:
+            found = always_missing(here.frames, times, f"{dataname}: {split}")
+            here, missing = replace(here, missing=found), found if missing is None else missing
+            if not np.array_equal(missing, found):
+                raise ValueError(
+                    f"{dataname}: other points are missing in {split} than in train_time: mask needs one mask."
+                )
+        here = here.less_cycle(config.get("anomaly"), np.arange(len(times))) if cycle is None else here.less(cycle)
+        cycle, frames = here.cycle, here.frames
         own = _statistics(frames, variables, split) if training is None or "statistics" in taken else training
         training = training or own
         datasets.append(
             WindowDataset(
-                replace(source, frames=frames, times=times),
+                here,
                 anchors,
                 idx_in,
                 idx_out,
@@ -123,10 +134,11 @@ def open_to_forecast(dataset: Dataset, path: Path, config: Entry, /) -> Source:
         return open_source(path, bytes_are_images=False)
     level = config.get("level", 1)
     variables = [WeatherVariable.of_files(_files(path, name), name, level) for name in _names(config["data_name"])]
-    check_grid(variables, config["in_shape"], str(path))
+    check_grid(variables, config["in_shape"], str(path), config.get("region"))
     if config.get("protocol", OPENSTL) != OPENSTL:
         variables = [v.ascending() for v in variables]
-    return with_grid(weather_source(variables), variables)
+    source = with_grid(weather_source(variables, missing_allowed=bool(config.get("mask"))), variables)
+    return source.within(config.get("region"))
 
 
 def _files(path: Path, name: str) -> list[Path]:
@@ -223,13 +235,13 @@ def _times_within(variables, bounds, split, complete=False):
     return times
 
 
-def _read(folder, variables, times, dataname, split):
+def _read(folder, variables, times, dataname, split, mask=None):
     key = [(v.name, v.levels, v.flip, fingerprint(v.paths)) for v in variables]
     return cache_frames(
-        WeatherFrames(variables, times),
+        WeatherFrames(variables, times, missing_allowed=bool(mask)),
         beside=folder,
         name=f"{dataname}_{split}",
-        key=(key, times.astype(np.int64).tobytes()),
+        key=(key, times.astype(np.int64).tobytes(), *([mask] if mask else [])),
     )
 
 
@@ -304,6 +316,7 @@ def register_weather(
             open_to_forecast=open_to_forecast,
             is_field=True,
             differences=frozenset(DIFFERENCES),
+            options=OPTIONS,
             root=root,
         )
     )

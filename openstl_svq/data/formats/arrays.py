@@ -46,20 +46,39 @@ def open_array(path: Path, data_name: str | Sequence[str] | None = None, *, byte
             raise ValueError(
                 f"{path}: its times must be datetime64, got {times.dtype}. Convert them, or leave them out."
             )
+    return source_of_array(array, path, name, times=times, bytes_are_images=bytes_are_images, file=name is None)
+
+
+def source_of_array(
+    array: np.ndarray,
+    where: Path | str = "the array",
+    name: str | None = None,
+    *,
+    times: np.ndarray | None = None,
+    bytes_are_images: bool = True,
+    file: bool = False,
+) -> Source:
+    """The frames in ``array``, of the shapes that :func:`open_array` takes.
+
+    Args:
+        where: begins messages.
+        file: ``array`` is mapped from the file ``where``, and is to stay there.
+    """
     images = bytes_are_images and array.dtype == np.uint8
     view = _image_view if images else _number_view
     shape = view(array).shape
     if len(shape) != 4 or array.dtype.kind not in "biuf":
         raise ValueError(
-            f"{path} holds {array.dtype} of shape {array.shape}; numbers (T, H, W), (T, C, H, W) or (N, "
+            f"{where} holds {array.dtype} of shape {array.shape}; numbers (T, H, W), (T, C, H, W) or (N, "
             "T, C, H, W), or images (T, H, W, 3) are needed."
         )
     if times is not None and times.shape != shape[:1]:
-        raise ValueError(f"{path} has {shape[0]} frames and times of shape {times.shape}.")
+        raise ValueError(f"{where} has {shape[0]} frames and times of shape {times.shape}.")
     decode = from_images if images else None
-    frames: Frames = ArrayFrames(view(array), decode) if name else FileFrames(path, decode, view)
+    frames: Frames = FileFrames(Path(where), decode, view) if file else ArrayFrames(view(array), decode)
     video = np.repeat(np.arange(len(array)), array.shape[1]) if array.ndim == 5 else None
-    return Source(frames, name, **times_or_numbers(times, path), video=video, field=not images, paths=(path,))
+    paths = (where,) if isinstance(where, Path) else ()
+    return Source(frames, name, **times_or_numbers(times, where), video=video, field=not images, paths=paths)
 
 
 def read_member(content, name: str, path: Path) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import re
 import zlib
@@ -28,15 +29,26 @@ if TYPE_CHECKING:
 STORES = (".nc", ".nc4", ".zarr")
 
 
-def open_store(path: Path, data_name: str | Sequence[str] | None = None) -> Source:
+def open_store(
+    path: Path,
+    data_name: str | Sequence[str] | None = None,
+    *,
+    level: Sequence[float] | None = None,
+    files: Sequence[Path] | None = None,
+) -> Source:
     """The frames in ``path``: variables ``(time, y, x)`` or ``(time, z, y, x)``, which become channels.
 
     Args:
         data_name: the variables; needed where there are several.
+        level: values of the coordinate along z to take (default: all).
+        files: several NetCDF files in place of ``path``, of stretches of time or of variables; ``path`` is for messages.
     """
 
     try:
-        data = _open_zarr(path) if path.suffix == ".zarr" else open_netcdf(path)
+        if path.suffix == ".zarr" and files is None:
+            opened = [_open_zarr(path)]
+        else:
+            opened = [open_netcdf(file) for file in files or [path]]
     except ImportError as error:
         raise ModuleNotFoundError(f"{path} needs zarr, which is not installed: pip install zarr ({error})") from error
     except (OSError, RuntimeError, KeyError) as error:
@@ -46,17 +58,46 @@ def open_store(path: Path, data_name: str | Sequence[str] | None = None) -> Sour
             f"{path} cannot be read ({error}): it must be a Zarr group with named variables, as xarray's "
             "to_zarr writes it, and may be cut off."
         ) from error
-    usable = [str(name) for name in data.data_vars if 3 <= data[name].ndim <= 4]
+    paths = files or ((path,) if path.is_file() else tuple(files_in(path)))
+    return source_of(opened, path, data_name, level=level, paths=paths)
+
+
+def source_of(
+    opened: Sequence,
+    where: Path | str,
+    data_name: str | Sequence[str] | None = None,
+    *,
+    level: Sequence[float] | None = None,
+    paths: Sequence[Path] = (),
+) -> Source:
+    """The frames in xarray datasets, of stretches of time or of variables; arguments as of :func:`open_store`.
+
+    Args:
+        where: begins messages.
+    """
+    usable = list(dict.fromkeys(str(v) for data in opened for v in data.data_vars if 3 <= data[v].ndim <= 4))
     names = [data_name] if isinstance(data_name, str) else list(data_name or usable[:1])
     if not usable:
-        raise ValueError(f"{path} has no variable (time, y, x) or (time, z, y, x).")
+        raise ValueError(f"{where} has no variable (time, y, x) or (time, z, y, x).")
     if data_name is None and len(usable) > 1:
-        raise ValueError(f"{path} has the variables {', '.join(usable)}: say which with data_name.")
+        raise ValueError(f"{where} has the variables {', '.join(usable)}: say which with data_name.")
     for name in names:
         choose("variable", name, usable)
-    arrays = [_time_first(data[name], path) for name in names]
-    if len({a.dims for a in arrays}) > 1 or len({a.shape for a in arrays}) > 1:
-        raise ValueError(f"{path}: {', '.join(names)} have different dimensions; they cannot be channels of one frame.")
+    stretches = [
+        _in_order([_time_first(d[name], where) for d in opened if name in d.data_vars], where) for name in names
+    ]
+    if level is not None:
+        stretches = [[_at_levels(piece, level, where) for piece in pieces] for pieces in stretches]
+        if not any(pieces[0].ndim == 4 for pieces in stretches):
+            raise ValueError(
+                f"{where}: level={list(level)} is asked for, and {', '.join(names)} has no dimension of levels. Leave level out."
+            )
+    arrays = [pieces[0] for pieces in stretches]
+    dated = [np.concatenate([_times_of(piece) for piece in pieces]) for pieces in stretches]
+    same = all(np.array_equal(dated[0], times) for times in dated[1:])
+    if len({a.dims for a in arrays}) > 1 or len({a.shape[1:] for a in arrays}) > 1 or not same:
+        what = "dimensions" if same else "times"
+        raise ValueError(f"{where}: {', '.join(names)} have different {what}; they cannot be channels of one frame.")
     time, *_, y, x = arrays[0].dims
     units = {a.attrs.get("units") for a in arrays}
     described = [
@@ -67,43 +108,103 @@ def open_store(path: Path, data_name: str | Sequence[str] | None = None) -> Sour
     lat, lon = _degrees(arrays[0], y, "latitude"), _degrees(arrays[0], x, "longitude")
     lat, lon = (None, None) if lat is None or lon is None else (lat, lon)
     return Source(
-        StoreFrames(arrays, path),
+        StoreFrames(stretches, where),
         names[0] if len(names) == 1 else names,
-        **times_or_numbers(arrays[0].coords[time].values if time in arrays[0].coords else None, path),
+        **times_or_numbers(dated[0] if time in arrays[0].coords else None, where),
         units=units.pop() if len(units) == 1 else None,
         lat=lat,
         lon=lon,
         channels=described,
         field=True,
         grid=grid_of(arrays),
-        paths=(path,) if path.is_file() else tuple(files_in(path)),
+        paths=paths,
     )
+
+
+def _times_of(array) -> np.ndarray:
+    """Along the first dimension, or numbers from 0."""
+    time = array.dims[0]
+    return array.coords[time].values if time in array.coords else np.arange(len(array))
+
+
+def _in_order(pieces: list, where) -> list:
+    """One variable's stretches of time, the earliest first.
+
+    Raises:
+        ValueError: they lie on different grids, or overlap, or there are several and no times to order them by.
+    """
+    if len(pieces) == 1:
+        return pieces
+    first = pieces[0]
+    for piece in pieces:
+        if piece.dims[0] not in piece.coords or piece.sizes[piece.dims[0]] == 0:
+            raise ValueError(f"{where}: a file of {first.name} has no times: with several files, each needs them.")
+        if piece.dims != first.dims or any(
+            not np.array_equal(_places(piece, dim), _places(first, dim)) for dim in first.dims[1:]
+        ):
+            raise ValueError(f"{where}: the files of {first.name} lie on different grids: they cannot be one series.")
+    pieces = sorted(pieces, key=lambda piece: _times_of(piece)[0])
+    for before, after in itertools.pairwise(pieces):
+        if not _times_of(before)[-1] < _times_of(after)[0]:
+            raise ValueError(
+                f"{where}: times of {first.name} are there twice, from {_times_of(after)[0]} on. Take one of the files out."
+            )
+    return pieces
+
+
+def _at_levels(array, level: Sequence[float], where):
+    """The places along z that have these values."""
+    if array.ndim == 3:
+        return array
+    dim = array.dims[1]
+    there = _places(array, dim)
+    wanted = list(level) if isinstance(level, (list, tuple)) else [level]
+    if absent := [z for z in wanted if z not in there]:
+        raise ValueError(
+            f"{where}: {array.name} has no {dim} {absent}; it has {there.tolist()}. Set level to what is there."
+        )
+    return array.isel({dim: [int(np.flatnonzero(there == z)[0]) for z in wanted]})
 
 
 class StoreFrames(Frames):
     """Frames of variables with time in front, which become channels; quick where they follow each other.
 
     Args:
-        path: of the store, for messages.
+        variables: of each variable its stretches of time, one after the other.
+        where: the store, for messages.
     """
 
-    def __init__(self, arrays: Sequence, path: Path):
-        self._arrays, self._path = arrays, path
-        channels = sum(a.shape[1] if a.ndim == 4 else 1 for a in arrays)
-        self.shape = (arrays[0].shape[0], channels, *arrays[0].shape[-2:])
+    def __init__(self, variables: Sequence[Sequence], where: Path | str):
+        self._variables, self._where = variables, where
+        self._ends = np.cumsum([len(piece) for piece in variables[0]])
+        channels = sum(pieces[0].shape[1] if pieces[0].ndim == 4 else 1 for pieces in variables)
+        self.shape = (int(self._ends[-1]), channels, *variables[0][0].shape[-2:])
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        parts = [rows_of(a, indices, self._path) for a in self._arrays]
+        parts = [self._one(pieces, np.asarray(indices)) for pieces in self._variables]
         return np.concatenate([p if p.ndim == 4 else p[:, None] for p in parts], axis=1, dtype=np.float32)
 
+    def _one(self, pieces: Sequence, indices: np.ndarray) -> np.ndarray:
+        if len(pieces) == 1 or not len(indices):
+            return rows_of(pieces[0], indices, self._where)
+        piece = np.searchsorted(self._ends, indices, side="right")
+        out = np.empty((len(indices), *pieces[0].shape[1:]), dtype=np.float32)
+        for number in np.unique(piece):
+            here = piece == number
+            own = indices[here] - (self._ends[number] - len(pieces[number]))
+            out[here] = rows_of(pieces[number], own, self._where)
+        return out
 
-def rows_of(array: xr.DataArray, indices: np.ndarray, path: Path) -> np.ndarray:
+
+def rows_of(array: xr.DataArray, indices: np.ndarray, path: Path | str) -> np.ndarray:
     """Scattered places along the first dimension, as one slice and then a choice: the libraries below read scattered
     ones one by one.
 
     Raises:
         ValueError: the store at ``path`` is damaged there, or that is more than memory can hold.
     """
+    if not len(indices):
+        return array[:0].values
     low = int(indices.min())
     rows = array[low : int(indices.max()) + 1]
     stored = array.encoding.get("chunksizes") or array.encoding.get("chunks") or ()  # unpacked as a whole
@@ -117,7 +218,7 @@ def rows_of(array: xr.DataArray, indices: np.ndarray, path: Path) -> np.ndarray:
         raise ValueError(unreadable(path, error)) from error
 
 
-def grid_of(arrays: Sequence, flip: bool = False) -> Grid:
+def grid_of(arrays: Sequence, order: tuple[np.ndarray, np.ndarray] | None = None) -> Grid:
     """The grid of variables with time in front; a ValueError if they have other coordinates."""
     coords: dict[str, tuple[np.ndarray, dict]] = {}
     for array in arrays:
@@ -132,7 +233,13 @@ def grid_of(arrays: Sequence, flip: bool = False) -> Grid:
                 )
             coords[dim] = values, _plain(array[dim].attrs)
     described = [(str(a.name), _plain(a.attrs), dict(zip(a.dims[1:], a.shape[1:]))) for a in arrays]
-    return Grid(described, coords, flip)
+    plane = set(arrays[0].dims[-2:])
+    more = {
+        str(name): (tuple(map(str, values.dims)), values.values, _plain(values.attrs))
+        for name, values in arrays[0].coords.items()
+        if values.dims and set(values.dims) <= plane and name not in arrays[0].dims and values.dtype.kind in "fiu"
+    }
+    return Grid(described, coords, more, order)
 
 
 def _plain(attributes: Mapping) -> dict:
@@ -206,9 +313,9 @@ def open_netcdf(path: Path) -> xr.Dataset:
         raise ValueError(unreadable(path, error)) from error
 
 
-def unreadable(path: Path, error: Exception) -> str:
+def unreadable(path: Path | str, error: Exception) -> str:
     """What is wrong with a store that cannot be read."""
-    if path.suffix == ".zarr":
+    if str(path).endswith(".zarr"):
         return f"{path} cannot be read as Zarr ({error}): it may be damaged or cut off; fetch it again."
     import netCDF4
 

@@ -240,16 +240,18 @@ def _levels(available, wanted, name, path):
     return [available.index(p) for p in wanted]
 
 
-def check_grid(variables: Sequence[WeatherVariable], in_shape: Sequence[int], where: str) -> None:
+def check_grid(
+    variables: Sequence[WeatherVariable], in_shape: Sequence[int], where: str, region: Mapping | None = None
+) -> None:
     """A ValueError unless the variables share one grid, and as channels have ``in_shape``'s ``(T, C, H, W)``.
 
-    ``where`` begins the message: the dataset or file.
+    ``where`` begins the message: the dataset or file. ``region`` is cut out of the grid, see ``Source.within``.
     """
     first = variables[0]
     for other in variables[1:]:
         if not (np.array_equal(first.lat, other.lat) and np.array_equal(first.lon, other.lon)):
             raise ValueError(f"{where}: {first.name} and {other.name} lie on different grids.")
-    found = [sum(v.channels for v in variables), len(first.lat), len(first.lon)]
+    found = list(weather_source(variables).within(region).frames.shape[1:])
     if found != list(in_shape[1:]):
         says = str([in_shape[0], *found]).replace(" ", "")
         raise ValueError(
@@ -278,14 +280,16 @@ def frame_interval(times: np.ndarray, step: int, where: str) -> np.timedelta64:
     return wanted
 
 
-def weather_source(variables: Sequence[WeatherVariable], name: str | list[str] | None = None) -> Source:
+def weather_source(
+    variables: Sequence[WeatherVariable], name: str | list[str] | None = None, *, missing_allowed: bool = False
+) -> Source:
     """The frames at all times that the variables share, which become channels in their order."""
     times = variables[0].times
     for variable in variables[1:]:
         times = np.intersect1d(times, variable.times)
     units = {v.units for v in variables}
     return Source(
-        WeatherFrames(variables, times),
+        WeatherFrames(variables, times, missing_allowed),
         name,
         times=times,
         units=units.pop() if len(units) == 1 else None,
@@ -301,17 +305,20 @@ def with_grid(source: Source, variables: Sequence[WeatherVariable]) -> Source:
     """``source`` with what a NetCDF file of such frames keeps: that of each variable's first file."""
     with contextlib.ExitStack() as files:
         arrays = [v.array_in(files.enter_context(open_netcdf(v.paths[0]))) for v in variables]
-        return replace(source, grid=grid_of(arrays, variables[0].flip))
+        rows, columns = (np.arange(n) for n in source.frames.shape[2:])
+        order = (rows[::-1], columns) if variables[0].flip else None
+        return replace(source, grid=grid_of(arrays, order))
 
 
 class WeatherFrames(Frames):
     """Frames of all variables at ``times``, which all have, read from the files: slow (see :func:`~openstl_svq.data.cache.cache_frames`).
 
-    ``read`` as that of :class:`.frames.ArrayFrames`; a ValueError names the first value that is not finite.
+    ``read`` as that of :class:`.frames.ArrayFrames`; a ValueError names the first value that is not finite, or it is
+    NaN where ``missing_allowed``.
     """
 
-    def __init__(self, variables: Sequence[WeatherVariable], times: np.ndarray):
-        self.variables = variables
+    def __init__(self, variables: Sequence[WeatherVariable], times: np.ndarray, missing_allowed: bool = False):
+        self.variables, self._missing_allowed = variables, missing_allowed
         self.times = times
         self.rows = [np.searchsorted(v.times, times) for v in variables]
         self.shape = (len(times), sum(v.channels for v in variables), len(variables[0].lat), len(variables[0].lon))
@@ -328,7 +335,10 @@ class WeatherFrames(Frames):
             with open_netcdf(path) as data:
                 values = rows_of(variable.array_in(data), positions, path)
             values = values.reshape(len(here), variable.channels, *self.shape[2:])
-            self._refuse_missing(values, variable, path, positions)
+            if self._missing_allowed:
+                values = np.where(np.isfinite(values), values, np.float32(np.nan))
+            else:
+                self._refuse_missing(values, variable, path, positions)
             out[here] = values
         return out[..., ::-1, :] if variable.flip else out
 
@@ -342,5 +352,6 @@ class WeatherFrames(Frames):
                 f"{path}: {bad.sum()} of {bad.size} values of {variable.name} read are NaN, fill values "
                 f"or infinite, the first at {when}, latitude "
                 f"{variable.lat[::-1][i] if variable.flip else variable.lat[i]:g}, longitude "
-                f"{variable.lon[j]:g}. Fill them in, or leave that time out of the splits."
+                f"{variable.lon[j]:g}. Fill them in, or leave that time out of the splits; where points are always missing, "
+                'give mask="land".'
             )
