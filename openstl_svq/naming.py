@@ -143,6 +143,9 @@ class Registry(Generic[T]):
 
 
 def place(thing: Any) -> str:
-    """Where a class or a function is defined: ``module.name (file)``."""
-    file = getattr(sys.modules.get(thing.__module__), "__file__", None) or "no file"
-    return f"{thing.__module__}.{thing.__qualname__} ({file})"
+    """Where a class or a function is defined: ``module.name (file)``; the module of a plug-in's file is its path."""
+    name, file = (
+        f"{thing.__module__}.{thing.__qualname__}",
+        getattr(sys.modules.get(thing.__module__), "__file__", None),
+    )
+    return f"{name} ({file})" if file else name

@@ -90,7 +90,7 @@ def load(names: Sequence[str], *, trusted: Sequence[str] | None = None) -> list[
                     importlib.import_module(source)
         except Exception as error:  # running somebody's code can fail in any way
             raise ImportError(
-                f"the plug-in {name} cannot be loaded: {error}. A run that was trained with a plug-in needs it where it "
+                f"the plug-in {name} cannot be loaded: {str(error).rstrip('.')}. A run that was trained with a plug-in needs it where it "
                 "was, and no other of its names."
             ) from error
         loaded.append(source)

@@ -13,7 +13,7 @@ from ..host import Base_method
 from ..models.dmvfn import DMVFN_Model
 from ..naming import accepted
 from .pixels import check_pixel_range
-from .registry import Method, register_method
+from .registry import Method, builds, register_method
 
 VGG_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 
@@ -147,11 +147,6 @@ def _load_vgg19(file: Path, changed: int, device: torch.device) -> nn.Sequential
     return network.requires_grad_(False).eval().to(device)
 
 
-def _check(config: dict) -> None:
-    with torch.device("meta"):  # the checks of the constructor, and no memory
-        DMVFN_Model(**accepted(DMVFN_Model, config))
-
-
 register_method(
     Method(
         "dmvfn",
@@ -159,6 +154,6 @@ register_method(
         DMVFN_Model,
         config_keys={"gamma", "perceptual_weight"},
         defaults={"gamma": 0.8, "perceptual_weight": 0.5},
-        check=_check,
+        check=builds(DMVFN_Model),
     )
 )

@@ -7,7 +7,7 @@ from ..host import Base_method
 from ..models.prednet import PredNet_Model
 from ..naming import accepted, choose
 from .pixels import check_pixel_range
-from .registry import Method, register_method
+from .registry import Method, builds, register_method
 
 # What a layer's errors weigh in the loss: those of the first, and those of the others (Section 3 of the paper).
 WEIGHT_MODES = {"L_0": (1.0, 0.0), "L_all": (1.0, 0.1)}
@@ -46,8 +46,7 @@ class PredNet(Base_method):
 
 def _check(config: dict) -> None:
     choose("weight_mode", config["weight_mode"], WEIGHT_MODES)
-    with torch.device("meta"):  # the checks of the constructor, and no memory
-        PredNet_Model(**accepted(PredNet_Model, config))
+    builds(PredNet_Model)(config)
 
 
 register_method(

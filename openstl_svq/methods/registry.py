@@ -5,11 +5,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from pytorch_lightning import LightningModule
 from torch import nn
 
 from ..host import METHOD_KEYS, method_maps, only_in_openstl
-from ..naming import Registry, choose, parameters, place
+from ..naming import Registry, accepted, choose, parameters, place
 from .forecast import extended
 
 
@@ -61,6 +62,16 @@ class Method:
         if self.config_keys is None:
             return None
         return set(self.config_keys) | (parameters(self.model_cls) if self.model_cls else set())
+
+
+def builds(model_cls: type[nn.Module]) -> Callable[[dict], None]:
+    """A ``check`` of a :class:`Method`: raises what the network's constructor would, without its memory."""
+
+    def check(config: dict) -> None:
+        with torch.device("meta"):
+            model_cls(**accepted(model_cls, config))
+
+    return check
 
 
 METHODS: Registry[Method] = Registry("method", __package__)
