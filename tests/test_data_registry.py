@@ -58,9 +58,9 @@ def test_a_taken_name_names_its_owner():
 
 
 def test_a_name_of_the_host_is_taken_too(monkeypatch):
-    monkeypatch.setitem(dataset_parameters, "mmnist", {"in_shape": [10, 1, 64, 64]})
-    with pytest.raises(ValueError, match="'mmnist' is taken by OpenSTL"):
-        register_dataset(replace(get_dataset("taxibj"), name="mmnist"))
+    monkeypatch.setitem(dataset_parameters, "of_openstl", {"in_shape": [10, 1, 64, 64]})
+    with pytest.raises(ValueError, match="'of_openstl' is taken by OpenSTL"):
+        register_dataset(replace(get_dataset("taxibj"), name="of_openstl"))
 
 
 @pytest.mark.parametrize(

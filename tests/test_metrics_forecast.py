@@ -341,7 +341,7 @@ def test_without_lpips_weights_the_rest_is_computed(monkeypatch, tmp_path):
 
 def test_without_the_lpips_package_the_rest_is_computed(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "lpips", None)
-    with pytest.warns(UserWarning, match="pip install lpips"):
+    with pytest.warns(UserWarning, match=r"pip install 'openstl_svq\[images\]'"):
         assert list(score(ForecastMetrics(["lpips", "mae"]), *samples(2, (2, 3, 32, 32)))) == ["mae"]
 
 

@@ -29,9 +29,10 @@ def is_gelu(module: nn.Module) -> bool:
 
 
 def _is_compiled_for(x: Tensor) -> bool:
-    if x.device.type != "cpu" or x.dtype != torch.float32 or x.numel() < _LEAST:
+    # First: in a trace the size is a symbol, which a comparison would bind. A compiler fuses torch's form with its neighbours.
+    if is_traced() or torch.compiler.is_compiling():
         return False
-    if is_traced() or torch.compiler.is_compiling():  # a compiler fuses torch's form with its neighbours
+    if x.device.type != "cpu" or x.dtype != torch.float32 or x.numel() < _LEAST:
         return False
     return x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)
 
