@@ -145,11 +145,6 @@ def create_parser() -> argparse.ArgumentParser:
         help=f"{', '.join(PAD_MODES)}: what convolutions see beyond the first and last column; circular for longitudes "
         "around the globe",
     )
-    group.add_argument(
-        "--save_predictions",
-        action="store_true",
-        help="keep the test's inputs, predictions and truths: RUN/saved/{inputs,preds,trues}.npy, and NetCDF of fields",
-    )
 
     group = parser.add_argument_group("training")
     group.add_argument(

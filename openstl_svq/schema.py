@@ -203,7 +203,6 @@ RULES: dict[str, Rule] = {
     "crop": maybe(list_of(_from_one, 2)),
     "pad": any_of("True, False, or a number that height and width are to be multiples of", switch, _count),
     "pad_mode": choice(PAD_MODES),
-    "save_predictions": switch,
     "normalise": maybe(choice(("standard", "minmax", "none"))),
     "split": maybe(list_of(_not_negative, 3)),
     "train_time": _period,

@@ -362,7 +362,7 @@ def metric_settings(about, data_name, config: Mapping, mean, std, *, with_climat
         "single_channels": alone if field and len(alone) > len(names or [""]) else None,
         # Where a unit is not known, the variable stands for it. OpenSTL's tables pool all.
         "units": [unit or name.split(" ")[0] for name, unit in channels]
-        if field and channels and config["protocol"] != OPENSTL
+        if field and channels and config.get("protocol") != OPENSTL
         else None,
         "missing": getattr(about, "missing", None),
     }
