@@ -10,7 +10,8 @@ import pytest
 
 from openstl_svq.figures.paired import plot_paired
 from openstl_svq.statistics import mean_interval
-from openstl_svq.sweep.paired import collect, compare
+from openstl_svq.sweep.paired import compare
+from openstl_svq.sweep.results import arms, collect, read, write
 
 ROOT = Path(__file__).parents[1]
 
@@ -95,13 +96,18 @@ def sweep(tmp_path):
 
 
 def test_rows_of_a_sweep(sweep):
-    found = collect(sweep)
+    table = collect(sweep)
+    assert list(table.columns)[:4] == ["config_file", "seed", "state", "run"]
+    found = arms(table)
     assert sorted((row["arm"], row["seed"]) for row in found) == [
         (arm, seed) for arm in ("SVQ", "SimVP_MAE") for seed in range(3)
     ]
     row = next(row for row in found if (row["arm"], row["seed"]) == ("SVQ", 2))
     assert (row["mse"], row["latent_after"], row["validation_loss"], row["torch"]) == (1.7, 7, 0.4, "2.4")
     assert "/" not in "".join(map(str, row.values()))  # no place of this machine
+    write(table, sweep / "results.csv")
+    again = {(row["arm"], row["seed"]): row for row in arms(read(sweep))}
+    assert again["SVQ", "2"] == {**row, "seed": "2"}, "a file gives back what was written"
     with pytest.raises(ValueError, match="holds no finished run"):
         collect(sweep / "SVQ_seed-0")
 

@@ -261,6 +261,7 @@ def test_scores_say_which_weights_they_are_of(words, run, capsys):
     runs = run("train", words())
     provenance = scores(runs / "run")["provenance"]
     assert provenance["checkpoint"].endswith("best.ckpt") and provenance["epochs"] in (1, 2)
+    assert provenance["train_seconds"] > 0 and provenance["parameters"] > 0 and provenance["flops"] > 0
     capsys.readouterr()
     run("test", [str(runs / "run" / "checkpoints" / "last.ckpt")])
     provenance = scores(runs / "run" / "test")["provenance"]

@@ -1,10 +1,9 @@
 """The rows of a study's runs, and what they say: every arm against its reference, with corrected intervals.
 
-python tools/study.py work_dirs/study --rows docs/study/runs.csv      # rows of the finished runs of a sweep
+python tools/study.py work_dirs/study --rows docs/study/runs.csv      # rows of a sweep (its results.csv), table and figure
 python tools/study.py --rows docs/study/runs.csv                      # table and figure from the rows
 """
 
-import csv
 from pathlib import Path
 
 from openstl_svq import cli
@@ -20,18 +19,15 @@ def main():
     )
     args = parser.parse_args()
 
-    from openstl_svq.benchmarks.tables import Table
     from openstl_svq.figures.paired import plot_paired
     from openstl_svq.figures.style import save
-    from openstl_svq.files import write_text
-    from openstl_svq.sweep.paired import collect, compare
+    from openstl_svq.sweep import results
+    from openstl_svq.sweep.paired import compare
 
     path = Path(args.rows)
     if args.sweep:
-        rows = collect(Path(args.sweep))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, Table({k: k for row in rows for k in row}, rows).csv())
-    rows = list(csv.DictReader(path.open(encoding="utf-8")))
+        results.write(results.read(args.sweep), path)
+    rows = results.arms(results.read(path))
     arms = {row["arm"] for row in rows}
     own = dict(word.partition("=")[::2] for word in args.against)
     table = compare(rows, args.reference, {arm: other for arm, other in own.items() if {arm, other} <= arms})

@@ -82,7 +82,7 @@ def main():
         return summary
 
     failed = sweep.run_all(runs, folder, TRAIN, write_tables)
-    print(f"\n{write_tables(failed).markdown()}\n\ntables: {folder}/summary.md, summary.csv, runs.csv")
+    print(f"\n{write_tables(failed).markdown()}\n\ntables: {folder}/summary.md, summary.csv, results.csv")
     if curves := sweep.draw_curves(runs, folder, axes):
         print(f"curves: {curves}")
     if failed:

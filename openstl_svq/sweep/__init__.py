@@ -4,14 +4,15 @@ A sweep owns the folder ``res_dir/ex_name``; every run of it is a run folder the
 
     NAME/                     config.py, checkpoints/, metrics.json, ...
     logs/NAME.log             what the run printed
-    runs.csv                  one row for every run: settings, state, scores
+    results.csv               one row for every run: settings, state, scores, costs, versions
     summary.md, summary.csv   over seeds: mean, spread, paired difference to the baseline
     curves.png                validation loss and perplexity of all runs by epoch
 """
 
 from .plan import Run, build_models, identity, parse_axis, plan
+from .results import runs_table
 from .run import execute, failure, failures, last_line, locked, run_all, scores, state, sweep
-from .summary import check_table, draw_curves, runs_table, summary_table, write_tables
+from .summary import check_table, draw_curves, summary_table, write_tables
 
 __all__ = [
     "Run",

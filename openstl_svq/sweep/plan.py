@@ -93,7 +93,7 @@ def plan(
     for values in itertools.product(*axes.values()):
         cell = dict(zip(axes, values))
         settings = {
-            axis: labels[value] if axis == "config_file" else _shown_value(value) for axis, value in cell.items()
+            axis: labels[value] if axis == "config_file" else shown_value(value) for axis, value in cell.items()
         }
         given = [*words, *(["-c", str(cell["config_file"])] if "config_file" in cell else [])]
         pairs = [*options, *_pairs(cell)]
@@ -139,7 +139,7 @@ def build_models(runs: Sequence[Run]):
             raise ValueError(f"{run.name}: {error}") from error
 
 
-def _shown_value(value):
+def shown_value(value):
     """Lists and dictionaries as text: values are keys of tables."""
     return repr(value) if isinstance(value, (list, tuple, dict, set)) else value
 
@@ -197,6 +197,14 @@ def identity(config: dict) -> dict:
     elif config.get("quant_position") == "none":
         ignored |= _OF_THE_QUANTIZER
     return {key: value for key, value in config.items() if key not in ignored}
+
+
+def flat(config: dict) -> dict:
+    """``config`` with the quantizer's arguments by the names of axes."""
+    short = {key: axis for axis, key in _SHORT_KEYS.items()}
+    inner = {f"quantizer_kwargs.{key}": value for key, value in (config.get("quantizer_kwargs") or {}).items()}
+    outer = {key: value for key, value in config.items() if key != "quantizer_kwargs"}
+    return {short.get(key, key): value for key, value in {**outer, **inner}.items()}
 
 
 def parse_axis(word: str) -> tuple[str, list]:

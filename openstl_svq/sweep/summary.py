@@ -9,18 +9,8 @@ from ..metrics import find_metric, headline_metrics, list_metrics, lower_is_bett
 from ..naming import choose
 from ..statistics import mean_interval, with_interval, with_spread
 from .plan import Run
-from .run import scores, state
-
-
-def runs_table(runs: Sequence[Run], folder: Path, axes: Iterable[str], failed: Iterable[str] = ()) -> Table:
-    """One row for every run."""
-    rows = []
-    for run in runs:
-        found = scores(folder / run.name)
-        status = "finished" if found is not None else "failed" if run.name in failed else state(run, folder)
-        rows.append({**run.settings, "state": status, **(found or {}), "folder": str(folder / run.name)})
-    metrics = dict.fromkeys(k for row in rows for k in row if k not in (*axes, "state", "folder"))
-    return Table({k: k for k in (*axes, "state", *metrics, "folder")}, rows)
+from .results import FILE, write
+from .run import scores
 
 
 def summary_table(
@@ -177,12 +167,9 @@ def _several(axes: Sequence[str], rows: Sequence[dict]) -> list[str]:
 
 
 def write_tables(folder: Path, runs_: Table, summary: Table) -> None:
-    """``runs.csv``, ``summary.md`` and ``summary.csv``, the last with the numbers behind the texts."""
+    """``results.csv``, ``summary.md`` and ``summary.csv``, the last with the numbers behind the texts."""
     numbers = dict.fromkeys(k for row in summary.rows for k in row if not k.endswith("_text"))
-    texts = {
-        "runs.csv": runs_.csv(),
-        "summary.csv": Table({k: k for k in numbers}, summary.rows).csv(),
-        "summary.md": summary.markdown() + "\n",
-    }
+    texts = {"summary.csv": Table({k: k for k in numbers}, summary.rows).csv(), "summary.md": summary.markdown() + "\n"}
     for name, text in texts.items():
         write_text(folder / name, text)
+    write(runs_, folder / FILE)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, Timer
 from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader
 
@@ -62,7 +62,7 @@ class Experiment:
         else:
             args.ex_name = claim_folder(Path(args.res_dir), args.ex_name, args.num_nodes)
         self.args, self.config = args, vars(args)
-        self.frames_per_second: float | None = None  # of --fps
+        self.costs: dict[str, float] = {}  # by name, of those that have been measured
         self.save_dir = Path(args.res_dir, args.ex_name)
         try:
             self._prepare(dataloaders)
@@ -153,7 +153,15 @@ class Experiment:
         )
         bar = EpochBar(refresh_rate=1 if sys.stdout.isatty() or in_notebook() else 0)  # a log has its lines alone
         samples = self.processes * self.data.batch_size * self.batches_per_step
-        callbacks = [SeedEpoch(args.seed), bar, best, last, MidEpoch(ckpt_dir / "last.ckpt", args.save_every, samples)]
+        self.timer = Timer()  # of all parts of a resumed run: its state is in the checkpoints
+        callbacks = [
+            SeedEpoch(args.seed),
+            self.timer,
+            bar,
+            best,
+            last,
+            MidEpoch(ckpt_dir / "last.ckpt", args.save_every, samples),
+        ]
         if args.compile:
             callbacks.append(acceleration.CompileReport(say))
         if not args.test:
@@ -204,17 +212,19 @@ class Experiment:
             f"protocol: {args.protocol} ({protocols.describe(args.protocol)})",
         ]
         example = example_input(args, self.method)
-        size = f"method: {args.method}, {count_parameters(self.method.model) / 1e6:.2f}M parameters"
+        self.costs["parameters"] = count_parameters(self.method.model)
+        size = f"method: {args.method}, {self.costs['parameters'] / 1e6:.2f}M parameters"
         try:
-            size += f", {model_cost(self.method.model, example).flops / 1e9:.2f}G FLOPs a forecast"
+            self.costs["flops"] = model_cost(self.method.model, example).flops
+            size += f", {self.costs['flops'] / 1e9:.2f}G FLOPs a forecast"
         except Exception as error:  # tracing somebody's module can fail in any way; a run does not depend on its cost
             size += f" (FLOPs not counted: {type(error).__name__}: {error})"
         lines.append(size)
         if args.fps:
             seconds = time_in_turn({"forecast": lambda: self._infer(example)}, rounds=10)["forecast"]
-            self.frames_per_second = args.aft_seq_length / statistics.median(seconds)
+            self.costs["frames_per_second"] = args.aft_seq_length / statistics.median(seconds)
             lines.append(
-                f"speed: {self.frames_per_second:.1f} frames a second ({1 / statistics.median(seconds):.2f} forecasts of "
+                f"speed: {self.costs['frames_per_second']:.1f} frames a second ({1 / statistics.median(seconds):.2f} forecasts of "
                 f"{args.aft_seq_length}, one at a time, on the CPU)"
             )
         return "\n".join(lines)
@@ -252,6 +262,9 @@ class Experiment:
                 )
                 raise
             stopped = self.trainer.current_epoch < self.args.epoch
+            self.costs["train_seconds"] = round(self.timer.time_elapsed(), 3)  # validation and checkpoints too
+            if self.trainer.strategy.root_device.type == "cuda":
+                self.costs["peak_gpu_memory"] = torch.cuda.max_memory_allocated(self.trainer.strategy.root_device)
         if stopped:
             say(f"stopped early: {self.args.metric_for_bestckpt} has not improved for {self.args.patience} epochs")
         if not best.is_file():
@@ -324,7 +337,7 @@ class Experiment:
             "timm": timm.__version__,
             "pytorch_lightning": pl.__version__,
             "device": _device_name(self.trainer),
-            **({"frames_per_second": self.frames_per_second} if self.frames_per_second else {}),
+            **self.costs,
         }
 
 
