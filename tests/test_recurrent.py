@@ -31,6 +31,11 @@ def test_measured_are_these_variants():
     assert {method for method, _ in VARIANTS.values()} == recurrent
 
 
+def across_processors(variant: str) -> float:
+    """PhyDNet's ten steps, OpenSTL's own too, blow another processor's rounding up to 3e-5."""
+    return 1e-4 if "phydnet" in variant else 1e-5
+
+
 @each_variant
 def test_parity(variant):
     """Names, shapes and their order, norms, parameters; the forecast; ten losses with scheduled sampling on the way."""
@@ -40,7 +45,7 @@ def test_parity(variant):
     for key in ("params", "fill_sha256", "norms"):
         assert entry[key] == expected[key], key
     np.testing.assert_allclose(frames, FORECASTS[variant], rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(entry["losses"], expected["losses"], rtol=1e-5)
+    np.testing.assert_allclose(entry["losses"], expected["losses"], rtol=across_processors(variant))
 
 
 @pytest.mark.openstl
@@ -56,7 +61,7 @@ def test_parity_with_openstl_itself(variant):
     entry, frames = measure(theirs)
     np.testing.assert_allclose(forecast(ours).numpy(), frames, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(train(ours), entry["losses"], rtol=1e-5)
-    np.testing.assert_allclose(entry["losses"], MEASURED[variant]["losses"], rtol=1e-5)
+    np.testing.assert_allclose(entry["losses"], MEASURED[variant]["losses"], rtol=across_processors(variant))
 
 
 # ---- the rollout -----------------------------------------------------------------------------------------------------
@@ -106,12 +111,15 @@ def test_one_input_frame_and_another_length_at_call_time(variant):
 
 
 @each_method
-def test_every_trained_parameter_gets_a_gradient(variant):
+@pytest.mark.parametrize("lengths", [(4, 3), (1, 1)])
+def test_every_trained_parameter_gets_a_gradient(variant, lengths):
     """Otherwise distributed training waits for it; what no equation has is frozen."""
     method = build(method_maps, variant)
-    x, y = normal(2, 7, 2, 8, 16).split((4, 3), dim=1)
+    x, y = normal(2, sum(lengths), 2, 8, 16).split(lengths, dim=1)
     method.training_step((x, y), 0).backward()
-    assert [n for n, p in method.named_parameters() if p.requires_grad and p.grad is None] == []
+    idle = [n for n, p in method.named_parameters() if p.requires_grad and p.grad is None]
+    # MIM-N compares steps, so one step leaves it idle.
+    assert [n for n in idle if lengths != (1, 1) or "stlstm_layer_diff" not in n] == []
 
 
 def test_patches():

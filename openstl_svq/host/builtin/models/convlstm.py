@@ -1,6 +1,6 @@
 from torch import Tensor, nn
 
-from ..modules.recurrent import LayeredModel, convolution, freeze_unused, remember
+from ..modules.recurrent import LayeredModel, StateConvolution, freeze_unused, remember
 
 
 class ConvLSTMCell(nn.Module):
@@ -9,16 +9,15 @@ class ConvLSTMCell(nn.Module):
 
     def __init__(self, inputs: int, width: int, filter_size: int, norm_grid: tuple[int, int] | None = None):
         super().__init__()
-        self.conv_x = convolution(inputs, 4 * width, filter_size, norm_grid)
-        self.conv_h = convolution(width, 4 * width, filter_size, norm_grid)
-        self.conv_o = convolution(2 * width, width, filter_size, norm_grid)
+        self.conv_x = StateConvolution(inputs, 4 * width, filter_size, norm_grid)
+        self.conv_h = StateConvolution(width, 4 * width, filter_size, norm_grid)
+        self.conv_o = StateConvolution(2 * width, width, filter_size, norm_grid)
         self.conv_last = nn.Conv2d(2 * width, width, 1, bias=False)
         freeze_unused(self.conv_o, self.conv_last)
-        self.width = width
 
-    def forward(self, gates: Tensor, h: Tensor, c: Tensor, m: Tensor):
-        memory, o = (gates + self.conv_h(h)).split((3 * self.width, self.width), dim=1)
-        c, _ = remember(c, memory, forget_bias=0.0)
+    def forward(self, gates: Tensor, h: Tensor | None, c: Tensor | None, m: Tensor | None):
+        i, f, g, o = (gates + self.conv_h(h)).chunk(4, dim=1)
+        c, _ = remember(c, i, f, g, forget_bias=0.0)
         return o.sigmoid() * c.tanh(), c, m
 
 

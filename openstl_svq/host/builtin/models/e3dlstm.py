@@ -135,7 +135,7 @@ class E3DLSTM_Model(RecurrentModel):
     def embed(self, frames: Tensor) -> tuple[Tensor, ...]:
         return self.cell_list[0].conv_x[0].each(frames).chunk(2, dim=1)
 
-    def start(self, frame: Tensor) -> State:
+    def start(self, frame: Tensor, steps: int) -> State:
         empty = frame.new_zeros(len(frame), self.width, _WINDOW, *self.grid)
         layers = len(self.cell_list)
         return {

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from openstl_svq.naming import choose
 
-from ..modules.recurrent import RecurrentModel, State, check_convolution, convolution, freeze_unused, widths
+from ..modules.recurrent import RecurrentModel, State, StateConvolution, check_convolution, freeze_unused, widths
 
 
 class MotionAwareUnit(nn.Module):
@@ -16,23 +16,27 @@ class MotionAwareUnit(nn.Module):
     Attention over the last ``tau`` spatial states weighs the temporal states of those steps into a trend; a gate mixes
     it with the last temporal state; two more gates exchange information between the two.
 
-    Called with t, s of (B, C, H, W) and the lists of the last tau temporal and spatial states; gives t', s'.
+    Called with t, s of (B, C, H, W) and the lists of the last tau temporal and spatial states; gives t', s'. Before the
+    first step t is None, for zeros, and so is what the attention finds.
     """
 
     def __init__(self, width: int, filter_size: int, grid: Sequence[int], residual: bool):
         super().__init__()
-        self.conv_t = convolution(width, 3 * width, filter_size, grid, bias=True)
-        self.conv_t_next = convolution(width, width, filter_size, grid, bias=True)
-        self.conv_s = convolution(width, 3 * width, filter_size, grid, bias=True)
-        self.conv_s_next = convolution(width, width, filter_size, grid, bias=True)
+        self.conv_t = StateConvolution(width, 3 * width, filter_size, grid, bias=True)
+        self.conv_t_next = StateConvolution(width, width, filter_size, grid, bias=True)
+        self.conv_s = StateConvolution(width, 3 * width, filter_size, grid, bias=True)
+        self.conv_s_next = StateConvolution(width, width, filter_size, grid, bias=True)
         self.residual = residual
 
-    def forward(self, t: Tensor, s: Tensor, past_t: Sequence[Tensor], past_s: Sequence[Tensor]):
+    def fuse(self, t: Tensor, s: Tensor, past_t: Sequence[Tensor], past_s: Sequence[Tensor]) -> Tensor:
         query = self.conv_s_next(s)
         scores = torch.stack([(past * query).flatten(1).sum(dim=1) for past in past_s])  # (tau, B)
         weights = (scores / math.sqrt(query[0].numel())).softmax(dim=0)[..., None, None, None]
         trend = torch.stack([weight * past for weight, past in zip(weights, past_t)]).sum(dim=0)
-        fused = torch.lerp(trend, t, self.conv_t_next(t).sigmoid())
+        return torch.lerp(trend, t, self.conv_t_next(t).sigmoid())
+
+    def forward(self, t: Tensor | None, s: Tensor, past_t: Sequence[Tensor], past_s: Sequence[Tensor]):
+        fused = None if t is None else self.fuse(t, s, past_t, past_s)
         gate_t, t_to_t, t_to_s = self.conv_t(fused).chunk(3, dim=1)
         gate_s, s_to_t, s_to_s = self.conv_s(s).chunk(3, dim=1)
         new_s = torch.lerp(t_to_s, s_to_s, gate_s.sigmoid())
@@ -106,10 +110,15 @@ class MAU_Model(RecurrentModel):
             features.append(encoder(features[-1]))
         return tuple(features[1:]) if self.recall else (features[-1],)
 
-    def start(self, frame: Tensor) -> State:
+    def start(self, frame: Tensor, steps: int) -> State:
         empty = frame.new_zeros(len(frame), self.width, *self.grid)
         layers = len(self.cell_list)
-        return {"t": [empty] * layers, "past_t": [[empty] * self.tau] * layers, "past_s": [[empty] * self.tau] * layers}
+        before = empty if steps == 1 else None  # see LayeredModel.start
+        return {
+            "t": [before] * layers,
+            "past_t": [[empty] * self.tau] * layers,
+            "past_s": [[empty] * self.tau] * layers,
+        }
 
     def step(self, state: State, *features: Tensor) -> Tensor:
         t, past_t, past_s = state["t"], state["past_t"], state["past_s"]

@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor, nn
 
-from ..modules.recurrent import LayeredModel, State, convolution, remember
+from ..modules.recurrent import LayeredModel, State, StateConvolution, remember
 from ..modules.spatiotemporal_lstm import SpatiotemporalLSTMCell
 
 
@@ -14,13 +14,15 @@ class _PeepholeLSTM(nn.Module):
     def add_lstm(self, width: int, filter_size: int, grid: tuple[int, int], norm_grid: tuple[int, int] | None) -> None:
         self.ct_weight = nn.Parameter(torch.zeros(2 * width, *grid))  # of i, f
         self.oc_weight = nn.Parameter(torch.zeros(width, *grid))
-        self.conv_h_concat = convolution(width, 4 * width, filter_size, norm_grid)
-        self.conv_x_concat = convolution(width, 4 * width, filter_size, norm_grid)
+        self.conv_h_concat = StateConvolution(width, 4 * width, filter_size, norm_grid)
+        self.conv_x_concat = StateConvolution(width, 4 * width, filter_size, norm_grid)
 
-    def lstm(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    def lstm(self, x: Tensor | None, h: Tensor | None, c: Tensor | None) -> tuple[Tensor, Tensor]:
         i, g, f, o = (self.conv_x_concat(x) + self.conv_h_concat(h)).chunk(4, dim=1)
-        seen_i, seen_f = (self.ct_weight * c.repeat(1, 2, 1, 1)).chunk(2, dim=1)
-        c, _ = remember(c, torch.cat([i + seen_i, f + seen_f, g], dim=1))
+        if c is not None:
+            of_i, of_f = self.ct_weight.chunk(2)
+            i, f = torch.addcmul(i, of_i, c), torch.addcmul(f, of_f, c)
+        c, _ = remember(c, i, f, g)
         return torch.addcmul(o, self.oc_weight, c).sigmoid() * c.tanh(), c
 
 
@@ -32,7 +34,7 @@ class NonStationaryModule(_PeepholeLSTM):
         self.add_lstm(width, filter_size, grid, norm_grid)
         self.conv_last = nn.Conv2d(2 * width, width, 1, bias=False).requires_grad_(False)  # in checkpoints, unused
 
-    def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, h: Tensor | None, c: Tensor | None) -> tuple[Tensor, Tensor]:
         return self.lstm(x, h, c)
 
 
@@ -47,18 +49,18 @@ class MemoryInMemoryBlock(_PeepholeLSTM):
 
     def __init__(self, width: int, filter_size: int, grid: tuple[int, int], norm_grid: tuple[int, int] | None = None):
         super().__init__()
-        self.conv_t_cc = convolution(width, 3 * width, filter_size, norm_grid)  # of h: i g o
-        self.conv_s_cc = convolution(width, 4 * width, filter_size, norm_grid)  # of m: i g f o
-        self.conv_x_cc = convolution(width, 4 * width, filter_size, norm_grid)  # of x: i g f o
+        self.conv_t_cc = StateConvolution(width, 3 * width, filter_size, norm_grid)  # of h: i g o
+        self.conv_s_cc = StateConvolution(width, 4 * width, filter_size, norm_grid)  # of m: i g f o
+        self.conv_x_cc = StateConvolution(width, 4 * width, filter_size, norm_grid)  # of x: i g f o
         self.add_lstm(width, filter_size, grid, norm_grid)
         self.conv_last = nn.Conv2d(2 * width, width, 1, bias=False)
 
-    def forward(self, x: Tensor, d: Tensor, h: Tensor, c: Tensor, m: Tensor, s: Tensor):
+    def forward(self, x: Tensor, d: Tensor | None, h: Tensor | None, c: Tensor | None, m: Tensor, s: Tensor | None):
         i_x, g_x, f_x, o_x = self.conv_x_cc(x).chunk(4, dim=1)
         i_m, g_m, f_m, o_m = self.conv_s_cc(m).chunk(4, dim=1)
         i_h, g_h, o_h = self.conv_t_cc(h).chunk(3, dim=1)
-        m, _ = remember(m, torch.cat([i_x + i_m, f_x + f_m, g_x + g_m], dim=1))
-        c, s = self.lstm(d, c, s.detach())
+        m, _ = remember(m, i_x + i_m, f_x + f_m, g_x + g_m)
+        c, s = self.lstm(d, c, None if s is None else s.detach())
         c = torch.addcmul(c, (i_x + i_h).sigmoid(), (g_x + g_h).tanh())
         h = (o_x + o_h + o_m).sigmoid() * self.conv_last(torch.cat([c, m], dim=1)).tanh()
         return h, c, m, s
@@ -80,8 +82,8 @@ class MIM_Model(LayeredModel):
     def embed(self, frames: Tensor) -> tuple[Tensor, ...]:
         return (self.stlstm_layer[0].conv_x(frames),)
 
-    def start(self, frame: Tensor) -> State:
-        state = super().start(frame)
+    def start(self, frame: Tensor, steps: int) -> State:
+        state = super().start(frame, steps)
         return {
             **state,
             "s": list(state["h"]),
@@ -94,7 +96,7 @@ class MIM_Model(LayeredModel):
         h, c, s, difference, trend = (state[key] for key in ("h", "c", "s", "difference", "trend"))
         before = h[0]
         h[0], c[0], state["m"], *_ = self.stlstm_layer[0](gates, h[0], c[0], state["m"])
-        difference[0] = h[0] - before
+        difference[0] = h[0] if before is None else h[0] - before
         for i, (block, differences) in enumerate(zip(self.stlstm_layer[1:], self.stlstm_layer_diff), start=1):
             if not state["first"]:  # nothing to compare with before; the difference stays zero
                 difference[i], trend[i] = differences(difference[i - 1], difference[i], trend[i])

@@ -104,7 +104,7 @@ class PhyDNet_Model(RecurrentModel):
         latent = self.encoder["encoder_E"](frames)
         return self.encoder["encoder_Ep"](latent), self.encoder["encoder_Er"](latent)
 
-    def start(self, frame: Tensor) -> State:
+    def start(self, frame: Tensor, steps: int) -> State:
         empty = [frame.new_zeros(len(frame), width, *self.grid) for width in _LSTM_WIDTHS]
         return {"physics": frame.new_zeros(len(frame), _LATENT, *self.grid), "h": empty, "c": list(empty)}
 

@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor, nn
 
-from ..modules.recurrent import LayeredModel, State, convolution, freeze_unused, remember
+from ..modules.recurrent import LayeredModel, State, StateConvolution, freeze_unused, remember
 
 
 class CausalLSTMCell(nn.Module):
@@ -25,19 +25,19 @@ class CausalLSTMCell(nn.Module):
             ("conv_c2m", width, 4 * width),  # i~ g~ f~ o
             ("conv_om", width, width),
         ):
-            self.add_module(name, convolution(sources, outputs, filter_size, norm_grid))
+            self.add_module(name, StateConvolution(sources, outputs, filter_size, norm_grid))
         self.conv_last = nn.Conv2d(2 * width, width, 1, bias=False)
         freeze_unused(self.conv_o)
         self.width = width
 
-    def forward(self, gates: Tensor, h: Tensor, c: Tensor, m: Tensor):
+    def forward(self, gates: Tensor, h: Tensor | None, c: Tensor | None, m: Tensor | None):
         width = self.width
         of_c, i, f, g, o = gates.split((3 * width, *[width] * 4), dim=1)
         of_h, o_h = self.conv_h(h).split((3 * width, width), dim=1)
-        c, _ = remember(c, of_c + of_h + self.conv_c(c))
+        c, _ = remember(c, *(of_c + of_h + self.conv_c(c)).chunk(3, dim=1))
         i_c, g_c, f_c, o_c = self.conv_c2m(c).chunk(4, dim=1)
         i_m, f_m, kept = self.conv_m(m).chunk(3, dim=1)
-        m, _ = remember(kept.tanh(), torch.cat([i + i_m + i_c, f + f_m + f_c, g + g_c], dim=1))
+        m, _ = remember(kept.tanh(), i + i_m + i_c, f + f_m + f_c, g + g_c)
         h = (o + o_h + o_c + self.conv_om(m)).tanh() * self.conv_last(torch.cat([c, m], dim=1)).tanh()
         return h, c, m
 
@@ -47,14 +47,14 @@ class GradientHighway(nn.Module):
 
     def __init__(self, width: int, filter_size: int, norm_grid: tuple[int, int] | None = None):
         super().__init__()
-        self.z_concat = convolution(width, 2 * width, filter_size, norm_grid)
-        self.x_concat = convolution(width, 2 * width, filter_size, norm_grid)
+        self.z_concat = StateConvolution(width, 2 * width, filter_size, norm_grid)
+        self.x_concat = StateConvolution(width, 2 * width, filter_size, norm_grid)
         for branch in (self.z_concat, self.x_concat):
             nn.init.uniform_(branch[0].weight, -0.001, 0.001)
 
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+    def forward(self, x: Tensor, z: Tensor | None) -> Tensor:
         p, u = (self.x_concat(x) + self.z_concat(z)).chunk(2, dim=1)
-        return torch.lerp(z, p.tanh(), u.sigmoid())
+        return p.tanh() * u.sigmoid() if z is None else torch.lerp(z, p.tanh(), u.sigmoid())
 
 
 class PredRNNpp_Model(LayeredModel):
@@ -73,8 +73,8 @@ class PredRNNpp_Model(LayeredModel):
         self.gradient_highway = GradientHighway(self.widths[0], self.filter_size, self.norm_grid)
         super().build_cells()
 
-    def start(self, frame: Tensor) -> State:
-        state = super().start(frame)
+    def start(self, frame: Tensor, steps: int) -> State:
+        state = super().start(frame, steps)
         return {**state, "z": state["h"][0]}
 
     def between(self, layer: int, state: State) -> Tensor:

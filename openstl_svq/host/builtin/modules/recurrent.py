@@ -17,7 +17,7 @@ class RecurrentModel(nn.Module):
     A subclass says what one step is:
 
         embed(frames)              (N, p*p*C, H/p, W/p) -> tensors of N entries: what needs a frame and no state
-        start(frame)               the state before the first frame, for frames like ``frame``
+        start(frame, steps)        the state before the first frame, for frames like ``frame``
         step(state, *embedded)     changes the state; gives the next frame (B, p*p*C, H/p, W/p)
 
     All frames that are known beforehand are embedded in one call.
@@ -57,7 +57,7 @@ class RecurrentModel(nn.Module):
     def embed(self, frames: Tensor) -> tuple[Tensor, ...]:
         raise NotImplementedError(f"{type(self).__name__} must define embed")
 
-    def start(self, frame: Tensor) -> State:
+    def start(self, frame: Tensor, steps: int) -> State:
         raise NotImplementedError(f"{type(self).__name__} must define start")
 
     def step(self, state: State, *embedded: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ class RecurrentModel(nn.Module):
 
         embedded = self.embed(frames[:known].flatten(0, 1))
         embedded = list(zip(*(e.unflatten(0, (known, -1)).unbind() for e in embedded)))
-        state = self.start(frames[0])
+        state = self.start(frames[0], steps)
         forecasts: list[Tensor] = []
         for t in range(steps):
             if t >= known:
@@ -149,10 +149,26 @@ def check_convolution(filter_size: int, stride: int) -> None:
         raise ValueError(f"stride={stride} shrinks the grid, and states must fit together; take stride=1.")
 
 
-def convolution(inputs: int, outputs: int, size: int, norm_grid: Sequence[int] | None, bias: bool = False):
-    """A convolution that keeps the grid, and a LayerNorm over channels and grid where ``norm_grid`` is given."""
-    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=bias)]
-    return nn.Sequential(*layers, *([nn.LayerNorm([outputs, *norm_grid])] if norm_grid else []))
+class StateConvolution(nn.Sequential):
+    """A convolution that keeps the grid, and a LayerNorm over channels and grid where ``norm_grid`` is given.
+
+    None stands for an input of zeros, the state before the first step: its image is the bias, (1, C, 1, 1) or
+    (1, C, H, W), and costs no convolution.
+    """
+
+    def __init__(self, inputs: int, outputs: int, size: int, norm_grid: Sequence[int] | None, bias: bool = False):
+        layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=bias)]
+        super().__init__(*layers, *([nn.LayerNorm([outputs, *norm_grid])] if norm_grid else []))
+
+    def forward(self, state: Tensor | None) -> Tensor:
+        if state is not None:
+            return super().forward(state)
+        convolution, *norm = self
+        bias = convolution.weight.new_zeros(convolution.out_channels) if convolution.bias is None else convolution.bias
+        image = bias[None, :, None, None]
+        for layer in norm:
+            image = layer(image.expand(1, *layer.normalized_shape))
+        return image
 
 
 def freeze_unused(*modules: nn.Module) -> None:
@@ -161,15 +177,16 @@ def freeze_unused(*modules: nn.Module) -> None:
         module.requires_grad_(False)
 
 
-def remember(memory: Tensor, gates: Tensor, forget_bias: float = 1.0) -> tuple[Tensor, Tensor]:
+def remember(memory: Tensor | None, i: Tensor, f: Tensor, g: Tensor, forget_bias: float = 1.0) -> tuple[Tensor, Tensor]:
     """The LSTM's update of a memory: f * memory + i * g, and the increment i * g.
 
     Args:
-        memory: (B, C, H, W).
-        gates: (B, 3C, H, W), the gates i, f, g before their activations.
+        memory: (B, C, H, W), or None for zeros.
+        i, f, g: (B, C, H, W), the gates before their activations.
     """
-    i, f, g = gates.chunk(3, dim=1)
     increment = i.sigmoid() * g.tanh()
+    if memory is None:
+        return increment, increment
     return torch.addcmul(increment, (f + forget_bias if forget_bias else f).sigmoid(), memory), increment
 
 
@@ -177,7 +194,8 @@ class LayeredModel(RecurrentModel):
     """A stack of LSTM layers, each with a hidden state and a cell, and one memory that climbs through them all.
 
     ``cell(gates, h, c, m) -> (h, c, m, *more)`` is a layer without its input-to-state convolution ``cell.conv_x``:
-    that of the first layer is the embedding of a frame. ``more`` is kept, step by step, under ``state["more"]``.
+    that of the first layer is the embedding of a frame. Before the first step h, c and m are None, for zeros.
+    ``more`` is kept, step by step, under ``state["more"]``.
 
     Args:
         num_hidden: channels of each layer, ``"128,128,128,128"`` or a list.
@@ -219,8 +237,10 @@ class LayeredModel(RecurrentModel):
     def embed(self, frames: Tensor) -> tuple[Tensor, ...]:
         return (self.cell_list[0].conv_x(frames),)
 
-    def start(self, frame: Tensor) -> State:
-        hidden = [frame.new_zeros(len(frame), width, *self.grid) for width in self.widths]
+    def start(self, frame: Tensor, steps: int) -> State:
+        hidden: list[Tensor | None] = [None] * len(self.widths)
+        if steps == 1:  # distributed training waits for a gradient of every weight, those of the states too
+            hidden = [frame.new_zeros(len(frame), width, *self.grid) for width in self.widths]
         return {"h": hidden, "c": list(hidden), "m": hidden[0], "more": []}
 
     def step(self, state: State, gates: Tensor) -> Tensor:
