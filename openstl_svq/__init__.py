@@ -4,10 +4,64 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from pytorch_lightning.callbacks import Callback
 
     from .predict import Forecaster
 
 __version__ = "0.1.0"
+
+
+def fit(
+    data: "Any",
+    steps_in: "int | None" = None,
+    steps_out: "int | None" = None,
+    method: "str | None" = None,
+    epochs: "int | None" = None,
+    *,
+    save_dir: "str | Path | None" = None,
+    callbacks: "Sequence[Callback]" = (),
+    **overrides: "Any",
+) -> "Forecaster":
+    """Trains a method on data in memory, as ``tools/train.py`` does on a file, and tests its best weights.
+
+    >>> model = openstl_svq.fit(sst, steps_in=12, steps_out=3, epochs=20, mask="land")  # doctest: +SKIP
+    >>> forecast = model.predict(sst)  # a DataArray, with the times of the forecast  # doctest: +SKIP
+    >>> model.score(sst.sel(time="2019")), model.plot(), model.save("run")  # doctest: +SKIP
+
+    The frames are dealt out in order of time: by default 70 % of the windows to train, 10 % to validate, 20 % to test. The
+    model has the best weights by validation loss; the run's folder, what one of ``tools/train.py`` has but its pictures.
+
+    Args:
+        data: an xarray DataArray or Dataset with a dimension of time, whose variables become channels; or an array
+            ``(time, lat, lon)``, ``(time, channel, lat, lon)`` or ``(series, time, channel, lat, lon)``. It is copied once.
+        steps_in, steps_out: frames that a forecast is made from, and frames of a forecast (default: 12 and 3).
+        method: of :func:`openstl_svq.methods.list_methods` (default: ``simvp_svq``).
+        epochs: at most so many (default: 20); training stops before that where validation does not get better
+            (``patience``).
+        save_dir: the folder of the run. By default a temporary one that lasts as long as the model;
+            :meth:`~openstl_svq.predict.Forecaster.save` keeps it.
+        callbacks: of Lightning, beside the run's own.
+        **overrides: any configuration key, as ``mask="land"``, ``batch_size=8``, ``split=[0.6, 0.2, 0.2]``,
+            ``train_time=["1950", "2005"]``, ``lr=1e-3``, ``quantizer="vq"``, ``accelerator="cpu"``; ``config_file`` names a
+            file of them, which stands below the keywords. Where nothing else is said, the network is small, frames of any
+            size are padded (``pad``), and batches are loaded in this process (``num_workers=0``), so that no script needs
+            ``if __name__ == "__main__"``.
+
+    Returns:
+        The trained method, as :func:`load` gives it, on the device of the training.
+
+    Raises:
+        ValueError: an unknown keyword or value; data without time, with missing values (see ``mask``), or too few for one
+            window, with irregular times for instance.
+        KeyboardInterrupt: Ctrl-C; ``resume=FOLDER`` goes on with what has been saved until then.
+    """
+    from .predict.fitting import fit as run
+
+    return run(data, steps_in, steps_out, method, epochs, save_dir=save_dir, callbacks=callbacks, **overrides)
 
 
 def load(
@@ -65,6 +119,7 @@ def load(
     checkpoint.load_weights(method, state, f"checkpoint {file}")
     if fold:
         fold_codebooks(method)
+    method.folded = fold or bool(state.get("folded"))
     if not plain:
         keep_freed_memory()
         accelerate(method)

@@ -11,7 +11,8 @@ import re
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,24 @@ def show_defaults(parser: argparse.ArgumentParser) -> None:
             action.help = f"{action.help or ''} (default: {str(shown).replace('%', '%%')})".strip()
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """While it lasts, Lightning says nothing of devices, tips and services, nor what no user has a part in."""
+    # The second by itself: importing Lightning sets it.
+    loggers = [logging.getLogger(f"pytorch_lightning{rest}") for rest in ("", ".utilities.rank_zero")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        for message in _KNOWN_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.WARNING)
+            yield
+        finally:
+            for logger, level in zip(loggers, levels):
+                logger.setLevel(level)
+
+
 def main(command: Callable[[], None]) -> None:
     """Runs ``command`` and ends the process.
 
@@ -86,14 +105,9 @@ def main(command: Callable[[], None]) -> None:
         number = getattr(signal, name, None)  # not all are on Windows
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # nohup has SIGHUP ignored
             signal.signal(number, _end_of(os.getpid()))
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # which devices there are, tips, advertisements
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(
-        logging.WARNING
-    )  # importing it resets the above
-    for message in _KNOWN_WARNINGS:
-        warnings.filterwarnings("ignore", message=message)
     try:
-        command()
+        with quiet():
+            command()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

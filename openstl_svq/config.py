@@ -281,7 +281,7 @@ def resolve(
 
     Args:
         argv: the command line's words (default: those of this process).
-        base: the configuration of an earlier run; stands where the file stands when no file is given.
+        base: the configuration of an earlier run, or defaults for this one; a file stands above it.
         keywords: keys that are given from Python, as if they were typed.
         description: what ``--help`` says first.
 
@@ -299,6 +299,8 @@ def resolve(
     typed = {**vars(parser.parse_args(cli.words() if argv is None else argv)), **(keywords or {})}
     for flag, why in _WITHOUT_EFFECT.items():
         if typed.pop(flag.lstrip("-"), None):
+            if flag.lstrip("-") in (keywords or {}):
+                raise ValueError(f"{flag} {why}.")
             parser.error(f"{flag} {why}.")
     typed_options = parse_options(typed.pop("cfg_options", []))
     if "device" in typed and "accelerator" not in typed:
@@ -311,7 +313,7 @@ def resolve(
     if file:
         file = typed["config_file"] = str(find_config(file))
     allow_code = typed.pop("allow_code", False)
-    from_file = load_config(file, "any" if allow_code else "plugins") if file else dict(base or {})
+    from_file = merge(base or {}, load_config(file, "any" if allow_code else "plugins") if file else {})
     typed = merge(typed, typed_options)  # one layer: what is typed together belongs together, in whatever order
     for layer in (from_file, typed):
         for key in {"method", "dataname"} & layer.keys():

@@ -199,8 +199,8 @@ def test_a_forecast_shorter_than_the_input_is_rolled_out_over_the_last_frames(tm
     "change, message",
     [
         (lambda f: f[:11], "frames of shape (11, 1, 32, 64); this model takes"),
-        (lambda f: np.concatenate([f, f]), "Give the last 12 frames"),
-        (lambda f: f[:, 0], "frames of shape (12, 32, 64)"),
+        (lambda f: f[:11, 0], "frames of shape (11, 1, 32, 64)"),
+        (lambda f: f[0, 0], "frames of shape (32, 64)"),
         (lambda f: f.transpose(0, 2, 3, 1), "The channels stand last"),
         (lambda f: f[None][:0], "an empty batch"),
         (lambda f: np.where(f == f.max(), np.nan, f), "values are NaN or infinite, the first at"),
@@ -208,13 +208,21 @@ def test_a_forecast_shorter_than_the_input_is_rolled_out_over_the_last_frames(tm
         (lambda f: f * 1j, "frames must be numbers"),
         (lambda f: f.astype(str), "frames must be numbers"),
     ],
-    ids=["few", "many", "no channel", "channels last", "empty", "nan", "celsius", "complex", "text"],
+    ids=["few", "few of one channel", "one frame", "channels last", "empty", "nan", "celsius", "complex", "text"],
 )
 def test_predict_refuses_frames_that_it_cannot_use(model, change, message):
     frames = waves("2013-01-01", 12)["t2m"].values[:, None]
     with pytest.raises(ValueError) as error:
         model.predict(change(frames))
     assert message in str(error.value)
+
+
+def test_the_last_frames_of_an_array_are_the_input(model):
+    frames = waves("2013-01-01", 15)["t2m"].values[:, None]
+    wanted = model.predict(frames[-12:])
+    np.testing.assert_array_equal(model.predict(frames), wanted)
+    np.testing.assert_array_equal(model.predict(frames[None])[0], wanted)
+    np.testing.assert_array_equal(model.predict(frames[:, 0]), wanted[:, 0])
 
 
 def test_the_range_check_can_be_turned_off(model):

@@ -226,27 +226,29 @@ class Source:
         cycle.check(self.times)
         return replace(self, frames=Anomalies(self.frames, self.times, cycle), cycle=cycle)
 
-    def cached(self, path: Path, mask: str | None = None, *, in_memory: bool = False) -> "Source":
+    def cached(self, path: Path | str, mask: str | None = None, *, in_memory: bool = False) -> "Source":
         """The same frames where windows are read from fast; numbers that are not finite are an error.
 
         Args:
-            path: the file or folder that they are from.
+            path: the file or folder that they are from, or what they are for a message.
             in_memory: of whatever size; else large ones go to a file beside ``path``.
             mask: ``"land"``: points that are always missing are no error, but ``missing``, and NaN in the frames.
         """
         if self.field:
             finite = _Finite(self.frames, self.times, path, allowed=mask is not None)
             limit = sys.maxsize if in_memory else None
-            cached = replace(self, frames=cache_frames(finite, **self._place(path, mask), memory_limit=limit))
+            cached = replace(self, frames=cache_frames(finite, **self._place(Path(path), mask), memory_limit=limit))
             return cached if mask is None else replace(cached, missing=always_missing(cached.frames, self.times, path))
         if mask is not None:
             raise ValueError(f"{path}: mask={mask!r} is for fields with missing values; images have none.")
+        if in_memory:
+            return self
         count, channels, *size = self.frames.shape
         images = cached_file(
             lambda: ((255 * v).round().astype(np.uint8).transpose(0, 2, 3, 1) for _, v in in_chunks(self.frames)),
             (count, *size, channels),
             np.uint8,
-            **self._place(path),
+            **self._place(Path(path)),
         )
         return replace(self, frames=CachedFrames(images, from_images))
 
@@ -307,7 +309,10 @@ def _between(name: str, values: np.ndarray, bounds: Sequence[float], *, around: 
 
 
 def _places(values: np.ndarray, wanted: Sequence[float], period: float | None = None) -> np.ndarray | None:
-    """Where in ``values`` each of ``wanted`` is, to a thousandth of a degree; ``None`` unless each is there once."""
+    """Where in ``values`` each of ``wanted`` is, to a thousandth of a degree; ``None`` unless each is there once, or all
+    are as they stand there (0 and 360 may both be)."""
+    if np.shape(values) == np.shape(wanted) and np.allclose(values, wanted, rtol=0, atol=1e-3):
+        return np.arange(len(values))
     apart = np.asarray(values, dtype=np.float64) - np.asarray(wanted, dtype=np.float64)[:, None]
     apart = apart if period is None else (apart + period / 2) % period - period / 2
     found = np.abs(apart) <= 1e-3

@@ -1,6 +1,7 @@
 """Windows over frames: input and target of one forecast. Every dataset of this host is one of these."""
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 
 import numpy as np
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .cycle import Anomalies, Cycle
-from .frames import chunk_length
+from .frames import ArrayFrames, chunk_length
 from .sources import Source
 
 
@@ -21,7 +22,8 @@ class WindowDataset(Dataset):
 
     Args:
         source: the frames, and what is known of them.
-        anchors: index of the frame that each window's offsets count from.
+        anchors: index of the frame that each window's offsets count from, ``(n,)``; or, with offsets of 0, indices of
+            all frames of each window, ``(n, T)``.
         idx_in, idx_out: offsets of the input and target frames.
         scaling: mean and standard deviation that turn a prediction back into the data's unit, ``(1, C, 1, 1)`` or
             numbers.
@@ -62,18 +64,30 @@ class WindowDataset(Dataset):
         return self._augment is not None or self._frames.draws
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        window = torch.from_numpy(self._read(self._anchors[index] + self._offsets))
+        window = torch.from_numpy(self._read(self._indices(index)))
         if self._augment is not None:
             window = self._augment(window)
         return window[: self._steps_in], window[self._steps_in :]
 
     def input_times(self, index: int) -> np.ndarray | None:
         """Times of the input frames of window ``index``: datetime64 ``(T_in,)``."""
-        return None if self._times is None else self._times[self._anchors[index] + self._offsets[: self._steps_in]]
+        return None if self._times is None else self._times[self._indices(index)[: self._steps_in]]
 
     def target_times(self, index: int) -> np.ndarray | None:
         """Times of the target frames of window ``index``: datetime64 ``(T_out,)``."""
-        return None if self._times is None else self._times[self._anchors[index] + self._offsets[self._steps_in :]]
+        return None if self._times is None else self._times[self._indices(index)[self._steps_in :]]
+
+    def alone(self, index: int) -> "WindowDataset":
+        """Window ``index`` with a copy of its frames, for keeping it without the others."""
+        one, indices = copy(self), self._indices(index)
+        one._frames, one._split, one._augment = ArrayFrames(self._frames.read(indices)), None, None
+        one._anchors, one._offsets = np.arange(len(indices))[None], np.zeros_like(self._offsets)
+        one._times = None if self._times is None else self._times[indices]
+        return one
+
+    def _indices(self, index: int) -> np.ndarray:
+        """Of the frames of a window."""
+        return self._anchors[index] + self._offsets
 
     def frames(self) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         """Each frame of the split once, normalised: ``(n, C, H, W)`` and datetime64 ``(n,)`` or ``None``."""

@@ -3,7 +3,7 @@
 import copy
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -53,8 +53,9 @@ def model_cost(model: nn.Module, inputs: Sequence[int] | Tensor | tuple[Tensor, 
     device = next((t.device for t in (*model.parameters(), *model.buffers())), torch.device("cpu"))
     measured = copy.deepcopy(model).eval()
     for module in measured.modules():
-        module._forward_hooks.clear()
-        module._forward_pre_hooks.clear()
+        for hooks in (module._forward_hooks, module._forward_pre_hooks):
+            for key in [key for key, hook in hooks.items() if not _is_part_of_the_model(hook)]:
+                del hooks[key]
     cuda_devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(cuda_devices), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the tracer: constants, loops
@@ -65,6 +66,11 @@ def model_cost(model: nn.Module, inputs: Sequence[int] | Tensor | tuple[Tensor, 
         flops = int(analysis.total())
         skipped = dict(analysis.unsupported_ops())
     return ModelCost(count_parameters(model), flops, skipped)
+
+
+def _is_part_of_the_model(hook: Callable) -> bool:
+    """Whether it is this package's, as those that pad frames; others may note or change what is not theirs."""
+    return getattr(hook, "__module__", "").partition(".")[0] == __name__.partition(".")[0]
 
 
 def dry_cost(model: nn.Module, inputs: tuple[Tensor, ...]) -> ModelCost:

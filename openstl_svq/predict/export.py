@@ -108,13 +108,13 @@ def export_weights(method: nn.Module, folder: Path, *, fold: bool = True) -> Non
     from ..training import checkpoint
 
     method = copy.deepcopy(method)
-    folded = fold_codebooks(method) if fold else []
+    folded = bool(fold and fold_codebooks(method)) or getattr(method, "folded", False)
     hparams = method.hparams
     card = {
         "openstl_svq": __version__,
         # Where the data and the runs lay is nobody else's business.
         "config": checkpoint.saved_config({"hyper_parameters": dict(method.hparams)}) | _ELSEWHERE,
-        "folded": bool(folded),
+        "folded": folded,
         "normalisation": {
             "mean": torch.as_tensor(method.hparams.test_mean).tolist(),
             "std": torch.as_tensor(method.hparams.test_std).tolist(),

@@ -1,6 +1,7 @@
 """The front of a trained model: forecasts in the data's own unit."""
 
-from typing import Any
+import os
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -10,6 +11,12 @@ from ..data.cycle import Cycle
 from ..data.times import Clock
 from ..data.windows import restored
 from .hub import Shared
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ..data.windows import WindowDataset
+    from .fields import Scores
 
 # Standard deviations of the training data that a channel's mean may lie away from theirs. Degrees Celsius in place of
 # kelvin are 13 of them on the globe and more on a smaller grid; bytes in place of shares are over 100.
@@ -25,26 +32,31 @@ class Forecaster(Shared):
 
     Attributes:
         hparams: its configuration, the statistics of its training, and what is known of the data (``trained_on``).
+        example: a window of the test part, after :func:`openstl_svq.fit`.
+        folded: whether its codebook is folded away.
     """
 
     hparams: Any
+    example: "WindowDataset | None" = None
+    folded = False
 
     def predict(self, frames, steps: int | None = None, *, check_range: bool = True, window: str = "last", times=None):
         """The forecast from ``frames``, which are normalised with the statistics that the method was trained with.
 
         Args:
-            frames: an xarray DataArray or Dataset with times, of any length; or the last ``pre_seq_length`` frames, ``(T,
-                C, H, W)`` or a batch ``(B, T, C, H, W)``, an array or a tensor, in the unit of the training data; weather
-                with latitudes from south to north (as in the files where the method was trained with the protocol
-                ``openstl``).
+            frames: an xarray DataArray or Dataset with times; or ``(T, C, H, W)``, a batch ``(B, T, C, H, W)``, or
+                of one channel ``(T, H, W)``, an array or a tensor, in the unit of the training data; weather with
+                latitudes from south to north (as in the files where the method was trained with the protocol
+                ``openstl``). The last ``pre_seq_length`` frames are the input; of an array the others are not looked at.
             steps: frames to forecast (default: ``aft_seq_length``). For more, the method is fed its own output.
             check_range: refuse values that are far from those trained on, such as those of another unit.
             window: of a DataArray or Dataset: from its ``"last"`` frames, from ``"all"`` windows without a gap, or from
                 the time of the first input frame.
-            times: of the frames of an array, datetime64 ``(T,)`` or ``(B, T)``, for a method that forecasts anomalies.
+            times: of the input frames of an array, datetime64 ``(T,)`` or ``(B, T)``, for a method that forecasts
+                anomalies.
 
         Returns:
-            ``(steps, C, H, W)`` or ``(B, steps, C, H, W)`` in the unit of the training data, an array or a tensor as
+            ``(steps, C, H, W)``, ``(B, steps, C, H, W)`` or ``(steps, H, W)`` in the unit of the training data, an array or a tensor as
             ``frames`` are; float64 if they are, else float32; NaN at points that were always missing in training. Of a
             DataArray or Dataset another with the same names, coordinates and attributes, the times of the forecast, and
             ``lead_time`` and ``init_time`` (the last input); of all windows with dimensions of these names.
@@ -58,7 +70,9 @@ class Forecaster(Shared):
 
             return forecast_field(self, frames, steps, window=window, check_range=check_range)
         steps = checked_steps(self.hparams, steps)
-        values = self._checked(frames if torch.is_tensor(frames) else _as_tensor(frames))
+        values = frames if torch.is_tensor(frames) else _as_tensor(frames)
+        flat = values.ndim == 3 and self.hparams.in_shape[1] == 1
+        values = self._checked(values[:, None] if flat else values)
         batch = values if values.ndim == 5 else values[None]
         batch = batch.detach().to("cpu", torch.float64)  # on the CPU: not every device has float64
         cycle, missing = self.cycle, self.hparams.get("missing")
@@ -74,7 +88,7 @@ class Forecaster(Shared):
         if missing is not None:
             batch = batch.masked_fill(missing, 0)
         if check_range:
-            _refuse_far(batch, mean, std, missing)
+            refuse_far(batch, mean, std, missing)
         weights = next(self.parameters(), batch).dtype
         forecast = self._forecast(batch.to(self.device, weights), steps).to("cpu", torch.float64)
         if not torch.isfinite(forecast).all():
@@ -84,8 +98,63 @@ class Forecaster(Shared):
             )
         forecast = torch.as_tensor(restored(forecast.numpy(), after, mean.numpy(), std.numpy(), cycle, missing))
         forecast = forecast.to(torch.float64 if values.dtype == torch.float64 else torch.float32)
-        forecast = forecast if values.ndim == 5 else forecast[0]
+        forecast = forecast if values.ndim == 5 else forecast[0, :, 0] if flat else forecast[0]
         return forecast.to(values.device) if torch.is_tensor(frames) else forecast.numpy()
+
+    def score(
+        self, data=None, *, climatology=None, check_range: bool = True, batch_size: int | None = None
+    ) -> "Scores":
+        """Scores of the forecasts from all windows in ``data``: those that ``tools/test.py`` gives on the same frames.
+
+        Args:
+            data: an xarray DataArray or Dataset with times, or an array ``(T, C, H, W)``, with input frames and the frames
+                to forecast. By default the scores of the test part of the training's data are returned.
+            climatology: the frames of the training, as ``data``: with them the climatology is scored too, and those
+                scores are given that need one (ACC).
+            check_range: see :meth:`predict`.
+            batch_size: windows at a time (default: ``val_batch_size``).
+
+        Returns:
+            Scores by name for ``model`` and ``persistence``, ``{"model": {"mse": ..., "mse_by_lead": [...]}, ...}``; prints
+            as a table.
+
+        Raises:
+            ValueError: as :meth:`predict`; no window; without ``data``, a model without the scores of a test.
+        """
+        from .fields import recorded_scores, score_data
+
+        if data is None:
+            return recorded_scores(self)
+        return score_data(self, data, climatology=climatology, check_range=check_range, batch_size=batch_size)
+
+    def plot(self, data=None, *, check_range: bool = True) -> "Figure":
+        """A forecast beside the truth: input, truth, prediction and error, as a matplotlib figure.
+
+        Args:
+            data: as of :meth:`score`; the last window in it is drawn. By default a window of the test part, which a model
+                has after :func:`openstl_svq.fit`.
+            check_range: see :meth:`predict`.
+
+        Raises:
+            ValueError: as :meth:`score`; no ``data``, and the model is not fresh from its training.
+        """
+        from .fields import plot_data
+
+        return plot_data(self, data, check_range=check_range)
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Writes the model to a new ``folder``, which :func:`openstl_svq.load` and all tools take.
+
+        It is a run folder, with all that there is of the run: configuration, logs, scores and ``last.ckpt``, from which
+        ``--resume`` goes on. Of a model that no run is at hand of, configuration and weights.
+
+        Raises:
+            ValueError: there is something in ``folder`` already.
+            OSError: it cannot be written.
+        """
+        from .saving import save_run
+
+        save_run(self, folder)
 
     @property
     def cycle(self) -> Cycle | None:
@@ -122,13 +191,13 @@ class Forecaster(Shared):
         return seen[:, known : known + steps]
 
     def _checked(self, values: Tensor) -> Tensor:
-        """``values``, if they are frames that this method can take."""
+        """The last of ``values``, if they are frames that this method can take."""
         shape, wanted = tuple(values.shape), (self.hparams.pre_seq_length, *self.hparams.in_shape[1:])
-        if len(shape) not in (4, 5) or shape[-4:] != wanted:
+        if len(shape) in (4, 5) and shape[-3:] == wanted[1:] and shape[-4] > wanted[0]:
+            values = values[..., -wanted[0] :, :, :, :]
+        elif len(shape) not in (4, 5) or shape[-4:] != wanted:
             hint = ""
-            if len(shape) in (4, 5) and shape[-3:] == wanted[1:] and shape[-4] > wanted[0]:
-                hint = f" Give the last {wanted[0]} frames."
-            elif len(shape) in (4, 5) and shape[-3:] == (*wanted[2:], wanted[1]):
+            if len(shape) in (4, 5) and shape[-3:] == (*wanted[2:], wanted[1]):
                 hint = " The channels stand last here and must stand before height and width."
             raise ValueError(
                 f"frames of shape {shape}; this model takes (frames, channels, height, width) = {wanted}, "
@@ -170,7 +239,7 @@ def checked_steps(hparams: Any, steps: int | None) -> int:
     return int(steps)
 
 
-def _refuse_far(normalised: Tensor, mean: Tensor, std: Tensor, missing: Tensor | None = None) -> None:
+def refuse_far(normalised: Tensor, mean: Tensor, std: Tensor, missing: Tensor | None = None) -> None:
     if not mean.any() and (std == 1).all():  # trained on shares in [0, 1], as images are
         low, high = normalised.min().item(), normalised.max().item()
         if low < -_SLACK or high > 1 + _SLACK:

@@ -132,9 +132,13 @@ def _as_trained(source: Source, trained_on: Mapping, path: Path | str, check_uni
         if source is None:
             here = own.lat, own.lon
             which, what = next(
-                (k, name)
-                for k, name in enumerate(("lat", "lon"))
-                if not np.allclose(np.sort(here[k] % 360), np.sort(np.asarray(there[k]) % 360), rtol=0, atol=1e-3)
+                (
+                    (k, name)
+                    for k, name in enumerate(("lat", "lon"))
+                    if len(here[k]) != len(there[k])
+                    or not np.allclose(np.sort(here[k] % 360), np.sort(np.asarray(there[k]) % 360), rtol=0, atol=1e-3)
+                ),
+                (1, "lon"),
             )
             raise ValueError(
                 f"{path}: {what} goes from {here[which][0]:g} to {here[which][-1]:g}, and the model was trained on "

@@ -39,6 +39,7 @@ class Experiment:
     Args:
         args: from :func:`openstl_svq.config.resolve`.
         dataloaders: ``(train, validation, test)`` loaders instead of those of ``args.dataname``.
+        callbacks: of Lightning, beside the run's own.
 
     A run owns the folder ``res_dir/ex_name``::
 
@@ -49,7 +50,12 @@ class Experiment:
         forecast.png, training.png  of :func:`openstl_svq.figures.draw_run`
     """
 
-    def __init__(self, args: Namespace, dataloaders: Sequence[DataLoader] | None = None):
+    def __init__(
+        self, args: Namespace, dataloaders: Sequence[DataLoader] | None = None, callbacks: Sequence[Callback] = ()
+    ):
+        if wrong := [callback for callback in callbacks if not isinstance(callback, Callback)]:
+            raise ValueError(f"callbacks must be objects of pytorch_lightning.Callback, got {wrong[0]!r}.")
+        self._further_callbacks = list(callbacks)
         if args.ckpt_path and not args.test:
             raise ValueError("--ckpt_path is the checkpoint that --test scores; to train on from one, give --resume.")
         check_loggers(args.logger)
@@ -168,7 +174,7 @@ class Experiment:
             callbacks.append(LearningRateMonitor())
         if args.patience:
             callbacks.append(Patience(args.metric_for_bestckpt, patience=args.patience, mode="min", check_finite=False))
-        return callbacks
+        return callbacks + self._further_callbacks
 
     def _build_trainer(self) -> pl.Trainer:
         args = self.args

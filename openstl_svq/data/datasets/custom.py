@@ -87,6 +87,12 @@ def source_of_data(data, data_name=None, *, level=None, where: str = "the data")
     if not isinstance(data, xr.Dataset):
         return source_of_array(np.asarray(data), where=where)
     fields = [str(name) for name, values in data.data_vars.items() if 3 <= values.ndim <= 4]
+    if not fields:
+        found = ", ".join(f"{name} ({', '.join(map(str, v.dims))})" for name, v in data.data_vars.items())
+        raise ValueError(
+            f"{where}: no field (time, y, x) or (time, z, y, x), but {found or 'nothing'}. Frames follow each other along "
+            "time, and have height and width."
+        )
     names = data_name or fields
     names = [names] if isinstance(names, str) else list(names)
     for name in names:
