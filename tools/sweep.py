@@ -1,4 +1,4 @@
-"""Trains a grid of runs one after another and makes one table of their scores. What it does stands in openstl_svq/commands/sweep.py."""
+"""Trains a grid of runs, here or on a cluster, and makes one table of their scores. What it does stands in openstl_svq/commands/sweep.py."""
 
 from openstl_svq import cli
 from openstl_svq.commands.sweep import main

@@ -29,6 +29,7 @@ def create_parser() -> argparse.ArgumentParser:
     parser.add_argument("--ex_name", "-ex", default=None, help="folder of this table in it (default: table_NAME)")
     parser.add_argument("--cfg_options", nargs="+", default=[], metavar="KEY=VALUE", help="of every run")
     parser.add_argument("--dry_run", action="store_true", help="print plan, time and disk, and end")
+    cli.add_launcher_flags(parser)
     return parser
 
 
@@ -47,6 +48,7 @@ def main():
         return
     if not args.table:
         parser.error("give --table NAME, or --list")
+    launcher = sweep.build_launcher(args)
     plan = load_plan(args.table)
     choose("scale", args.scale, runs.SCALES)
     suffix = "" if args.scale == "paper" else f"_{args.scale}"
@@ -70,7 +72,9 @@ def main():
         better = [m for m in plan.metrics if (found := find_metric(m)) is not None and not found.lower_is_better]
         return compare(plan, runs.results(planned, folder), published(plan.name), better)
 
-    failed = sweep.run_all([p.run for p in planned], folder, TRAIN, lambda: write(plan, table(), folder, args.scale))
+    failed = sweep.run_all(
+        [p.run for p in planned], folder, TRAIN, lambda: write(plan, table(), folder, args.scale), launcher
+    )
     print(f"\n{write(plan, table(), folder, args.scale)}\n\ntables: {folder}/table.md, table.csv, table.tex")
     if failed:
         sys.exit(sweep.failures(failed, len(planned), folder))

@@ -1,10 +1,11 @@
-"""Trains a grid of runs one after another and makes one table of their scores.
+"""Trains a grid of runs, here or on a cluster, and makes one table of their scores.
 
     python tools/sweep.py -d weather_sample -c configs/weather_sample/SimVP_SVQ_gSTA.py \\
         --model_type gSTA swin --quantizer none svq --seed 0 1 2 --baseline quantizer=none
 
 Finished runs are skipped: after an interruption, or with more values, give the same command again. Every other flag
-goes to tools/train.py as it is.
+goes to tools/train.py as it is. --jobs 4 runs four at a time, --launcher slurm --partition NAME makes them jobs of a
+cluster.
 """
 
 import argparse
@@ -48,6 +49,7 @@ def create_parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--metrics", nargs="+", default=None, help="of the table (default: mse, mae, ssim, psnr, lpips)")
     run.add_argument("--dry_run", action="store_true", help="print the plan and stop")
+    cli.add_launcher_flags(parser)
     return parser
 
 
@@ -58,6 +60,7 @@ def main():
     from openstl_svq import sweep
     from openstl_svq.files import inside
 
+    launcher = sweep.build_launcher(args)
     axes = {"config_file": args.config_file} if args.config_file else {}
     axes |= {axis: values for axis in AXES if (values := getattr(args, axis))}
     for word in args.grid:
@@ -81,7 +84,7 @@ def main():
         sweep.write_tables(folder, sweep.runs_table(runs, folder, axes, failed), summary)
         return summary
 
-    failed = sweep.run_all(runs, folder, TRAIN, write_tables)
+    failed = sweep.run_all(runs, folder, TRAIN, write_tables, launcher)
     print(f"\n{write_tables(failed).markdown()}\n\ntables: {folder}/summary.md, summary.csv, results.csv")
     if curves := sweep.draw_curves(runs, folder, axes):
         print(f"curves: {curves}")

@@ -15,9 +15,10 @@ from .. import config as configuration
 from ..benchmarks.tables import Table
 from ..config_file import load_config
 from ..files import reading, write_text
+from ..jobs import scores
 from ..metrics import find_metric
 from .plan import Run, flat, identity, shown_value
-from .run import scores, state
+from .run import state
 
 FILE = "results.csv"
 COSTS = ("parameters", "flops", "train_seconds", "peak_gpu_memory", "frames_per_second")

@@ -1,12 +1,7 @@
-"""Running a plan: one run after another, each on from where it stopped, by one sweep at a time."""
+"""Running a plan: each run on from where it stopped, by one sweep at a time, here or on a cluster."""
 
 import contextlib
-import json
-import math
-import re
-import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -15,16 +10,15 @@ from typing import Any
 
 from .. import config as configuration
 from ..config_file import load_config
+from ..jobs import failure, last_line, scores
 from ..metrics import headline_metrics
+from .launchers import Attempt, Launcher, LocalLauncher
 from .plan import Run, identity
 
 try:
     import fcntl
 except ImportError:  # not on Windows; two sweeps in one folder are then the user's care
     fcntl = None
-
-_POLL_SECONDS = 0.5
-_BAR = re.compile(r"\d+%\||\| *\d+/\?? ")  # tqdm's, of known and of unknown length
 
 
 def state(run: Run, folder: Path) -> str:
@@ -56,16 +50,6 @@ def state(run: Run, folder: Path) -> str:
     return "interrupted" if (place / "checkpoints" / "last.ckpt").is_file() else "new"
 
 
-def scores(run_folder: Path) -> dict[str, float] | None:
-    """The model's scores over all lead times, or None where the run has none yet."""
-    try:
-        record = json.loads((run_folder / "metrics.json").read_text(encoding="utf-8"))
-        found = record["scores"]["model"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
-    return {name: math.nan if value is None else value for name, value in found.items() if not isinstance(value, list)}
-
-
 @contextlib.contextmanager
 def locked(folder: Path, waiting: Callable[[], None]):
     """Holds the folder for one sweep; yields the descriptor for its runs to inherit.
@@ -80,114 +64,82 @@ def locked(folder: Path, waiting: Callable[[], None]):
             except BlockingIOError:
                 waiting()
                 fcntl.flock(file, fcntl.LOCK_EX)
-        yield file.fileno()
-
-
-def execute(run: Run, folder: Path, train: Path, lock: int, progress: Callable[[str], None] | None = None) -> int:
-    """Runs ``train`` (``tools/train.py``) for one cell, on from where an earlier attempt stopped; its exit status."""
-    words = list(run.words)
-    place = folder / run.name
-    if state(run, folder) == "interrupted":
-        words.append("--resume")
-    elif place.is_dir():  # stopped before the first checkpoint: nothing to go on from
-        shutil.rmtree(place)
-    log = _log_file(run, folder)
-    log.parent.mkdir(exist_ok=True)
-    with open(log, "a", encoding="utf-8") as output:
-        process = subprocess.Popen(
-            [sys.executable, str(train), *words],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            pass_fds=(lock,) if fcntl else (),
-        )
-        try:
-            while process.poll() is None:
-                if progress:
-                    progress(last_line(log))
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(_POLL_SECONDS)
-        except BaseException:  # interrupted: the run saves what it has and ends first
-            process.terminate() if sys.platform == "win32" else process.send_signal(signal.SIGINT)
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            raise
-    return process.returncode
-
-
-def _log_file(run: Run, folder: Path) -> Path:
-    return folder / "logs" / f"{run.name}.log"
-
-
-def last_line(log: Path) -> str:
-    """The last line that is not empty; a progress bar rewrites its line with carriage returns."""
-    return next(reversed(_last_lines(log)), "")
-
-
-def failure(log: Path, begin: int = 0) -> str:
-    """Why a run failed: the last error that it printed, or its last line that is no progress bar.
-
-    Args:
-        begin: where this attempt begins in the file.
-    """
-    lines = [line for line in _last_lines(log, begin) if not _BAR.search(line)]
-    last = f"no error was printed, last {lines[-1]!r}" if lines else "nothing was printed"
-    return next((line for line in reversed(lines) if line.startswith("error: ")), last)
-
-
-def _last_lines(log: Path, begin: int = 0) -> list[str]:
-    try:
-        with open(log, "rb") as file:
-            file.seek(max(begin, file.seek(0, 2) - 4096))
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return []
-    lines = [line.strip() for line in re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text))]
-    return [line for line in lines if line]
+        yield file.fileno() if fcntl else None
 
 
 def sweep(
-    runs: Sequence[Run], folder: Path, train: Path, report: Callable[[str], None], display: Any
+    runs: Sequence[Run],
+    folder: Path,
+    train: Path,
+    report: Callable[[str], None],
+    display: Any,
+    launcher: Launcher | None = None,
 ) -> dict[str, str]:
     """Runs what is not finished. Returns the failed runs' names with the last line that each printed.
 
     Args:
         report: takes a line for every run that ends.
         display: a progress bar with tqdm's ``update`` and ``set_postfix_str``.
+        launcher: where the runs run; by default one after another on this machine.
+
+    Raises:
+        ValueError: something else in a run's folder; the launcher cannot take the runs.
     """
+    launcher = launcher or LocalLauncher()
+    launcher.check(runs, folder)
     for run in runs:
         state(run, folder)  # a folder in the way stops the sweep before it starts, not in its middle
-    failed = {}
+    failed: dict[str, str] = {}
+    numbers = {run.name: number for number, run in enumerate(runs, 1)}
     in_use = f"{folder} is in use: waiting for the run of another or a killed sweep to end"
     with locked(folder, lambda: report(in_use)) as lock:
-        width = len(str(len(runs)))
-        for number, run in enumerate(runs, 1):
-            if state(run, folder) == "finished":
-                display.update()
-                continue
-            started, log = time.monotonic(), _log_file(run, folder)
-            begin = log.stat().st_size if log.exists() else 0
-            status = execute(
-                run, folder, train, lock, lambda line, name=run.name: display.set_postfix_str(f"{name}: {line}"[:100])
-            )
-            found = scores(folder / run.name)
-            if status == 0 and found is None:
-                status = "no metrics.json"
-            minutes, seconds = divmod(round(time.monotonic() - started), 60)
-            if status:
-                failed[run.name] = failure(log, begin)
-                result = f"FAILED ({status}): {failed[run.name]}"
-            else:
-                result = ", ".join(f"{k} {v:.4g}" for k, v in found.items() if k in headline_metrics())
-            report(f"[{number:{width}}/{len(runs)}] {run.name}  {minutes}:{seconds:02}  {result}")
-            display.update()
+        waiting = [run for run in runs if state(run, folder) != "finished"]
+        display.update(len(runs) - len(waiting))
+        running = launcher.going_on(waiting, folder)
+        waiting = [run for run in waiting if run not in [attempt.run for attempt in running]]
+        try:
+            while waiting or running:
+                room = min(launcher.at_once - len(running), len(waiting))
+                if room > 0:
+                    some, waiting = waiting[:room], waiting[room:]
+                    running += launcher.start(some, folder, train, lock)
+                time.sleep(launcher.poll_seconds)
+                for attempt in list(running):
+                    status = launcher.status(attempt)
+                    if status is None:
+                        continue
+                    running.remove(attempt)
+                    result = _result(attempt, status, folder, failed)
+                    minutes, seconds = divmod(round(time.monotonic() - attempt.started), 60)
+                    number = f"{numbers[attempt.run.name]:{len(str(len(runs)))}}"
+                    report(f"[{number}/{len(runs)}] {attempt.run.name}  {minutes}:{seconds:02}  {result}")
+                    display.update(1)
+                if running:
+                    several = f"{len(running)} going on; " if len(running) > 1 else ""
+                    first = running[0]
+                    display.set_postfix_str(f"{several}{first.run.name}: {last_line(first.log)}"[:100])
+        except BaseException:
+            if said := launcher.stop(running):
+                report(said)
+            raise
     return failed
 
 
-def run_all(runs: Sequence[Run], folder: Path, train: Path, after_each: Callable[[], object]) -> dict[str, str]:
+def _result(attempt: Attempt, status: int | str, folder: Path, failed: dict[str, str]) -> str:
+    """What is reported of a run that has ended; a failure is noted in ``failed``."""
+    found = scores(folder / attempt.run.name)
+    if status == 0 and found is not None:
+        return ", ".join(f"{k} {v:.4g}" for k, v in found.items() if k in headline_metrics())
+    reason = failure(attempt.log, attempt.begin)
+    if isinstance(status, str):  # the run itself could not say why it ended
+        reason = f"{status}: {reason}"
+    failed[attempt.run.name] = reason
+    return f"FAILED: {reason}" if isinstance(status, str) else f"FAILED ({status or 'no metrics.json'}): {reason}"
+
+
+def run_all(
+    runs: Sequence[Run], folder: Path, train: Path, after_each: Callable[[], object], launcher: Launcher | None = None
+) -> dict[str, str]:
     """:func:`sweep` for a command line: a progress bar, a line for each run that ends, and a clean end on SIGTERM.
 
     Args:
@@ -202,7 +154,7 @@ def run_all(runs: Sequence[Run], folder: Path, train: Path, after_each: Callable
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated; the same command goes on from here"))
     with tqdm(total=len(runs), unit="run", disable=None, dynamic_ncols=True) as bar:
         try:
-            return sweep(runs, folder, train, report, bar)
+            return sweep(runs, folder, train, report, bar, launcher)
         except KeyboardInterrupt:
             bar.close()
             sys.exit("interrupted; the same command goes on from here")

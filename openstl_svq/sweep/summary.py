@@ -5,12 +5,12 @@ from pathlib import Path
 
 from ..benchmarks.tables import Table
 from ..files import write_text
+from ..jobs import scores
 from ..metrics import find_metric, headline_metrics, list_metrics, lower_is_better
 from ..naming import choose
 from ..statistics import mean_interval, with_interval, with_spread
 from .plan import Run
 from .results import FILE, write
-from .run import scores
 
 
 def summary_table(
