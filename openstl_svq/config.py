@@ -210,6 +210,12 @@ def create_parser() -> argparse.ArgumentParser:
         help="train on so many batches of each epoch alone: for trying things out",
     )
     group.add_argument(
+        "--save_predictions",
+        action="store_true",
+        help="keep every input, prediction and truth of the test in the data's unit: saved/inputs.npy, preds.npy and "
+        "trues.npy in the run folder, and saved/predictions.nc with times where the data are a field with dates",
+    )
+    group.add_argument(
         "--fast_dev_run",
         action="store_true",
         help="one batch of training, of validation and of the test: whether everything works, in seconds; the scores "

@@ -168,6 +168,7 @@ RULES: dict[str, Rule] = {
     "logger": maybe(list_of(choice(("csv", "tensorboard", "wandb", "mlflow")), distinct=True)),
     "limit_train_batches": maybe(_from_one),
     "fast_dev_run": switch,
+    "save_predictions": switch,
     "compile": switch,
     "checkpoint_activations": switch,
     "dist": switch,

@@ -13,6 +13,9 @@ import torch
 from .quantizers.memory import TooLargeForMemory
 from .statistics import median_interval, with_interval
 
+# The time of a processor leaves out what other programs of a busy machine take.
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
+
 
 def synchronize(device: torch.device | str) -> None:
     """Waits until ``device`` has done what it was given."""
@@ -34,8 +37,8 @@ def time_in_turn(
     """Seconds of ``rounds`` calls of each function, called in turn.
 
     Whatever slows the machine down for a while then meets all of them, and the values of one round make a pair. Each
-    round starts with another function, since the first one finds the caches of the last. ``time.process_time`` as the
-    ``clock`` leaves out what other programs of a busy machine take.
+    round starts with another function, since the first one finds the caches of the last. ``clock`` is one of
+    :data:`CLOCKS`, or another function that gives seconds.
     """
     names = list(functions)
     seconds: dict[str, list[float]] = {name: [] for name in names}

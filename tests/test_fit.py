@@ -175,6 +175,7 @@ class Note(Callback):
 
 
 def test_an_interrupted_fit_goes_on_where_it_was(tmp_path):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell turns off for what runs in the background
     data, note = field(hourly(40)), Note()
     whole = openstl_svq.fit(data, callbacks=[note], **{**TINY, "epochs": 2})
     assert note.epochs == 2

@@ -5,8 +5,12 @@ import torch
 
 from openstl_svq.acceleration import checkpoint_activations
 from openstl_svq.benchmarks.acceleration import speed_table
+from openstl_svq.benchmarks.codes import codes_table
+from openstl_svq.benchmarks.loader import loader_table
 from openstl_svq.benchmarks.memory import memory_table, step_memory
 from openstl_svq.benchmarks.roofline import roofline_table
+from openstl_svq.benchmarks.scores import scores_table
+from openstl_svq.benchmarks.startup import startup_table
 from openstl_svq.benchmarks.step import TrainingStep
 from openstl_svq.models import SimVP_SVQ_Model
 from openstl_svq.timing import peak_memory
@@ -52,3 +56,30 @@ def test_speed_compares_a_step_and_forecasts():
         assert row[f"{key}_ratio"] == pytest.approx(row[f"{key}_fast"] / row[f"{key}_plain"])
     with pytest.raises(ValueError, match="unknown precision 'fp8'"):
         speed_table(SMALL, precision="fp8")
+
+
+def test_codes_cost_memory_and_a_frozen_codebook_no_state():
+    few, many, frozen = codes_table(SMALL, few=50, many=5000, batch_size=1, rounds=1).rows
+    assert many["codebook"] == frozen["codebook"] == 100 * few["codebook"]
+    assert 2 * many["codebook"] <= many["state"] < 2.1 * many["codebook"]  # Adam's two moments
+    assert frozen["state"] == 0
+
+
+def test_scores_are_a_share_of_the_test_epoch():
+    (row,) = scores_table(["taxibj"], batch_size=1, rounds=1).rows
+    assert row["metrics"] == "mse, mae, ssim, psnr"
+    assert row["share"] == pytest.approx(row["scores"] / (row["scores"] + row["forecast"]))
+
+
+def test_loaders_are_timed_at_full_frame_size():
+    (row,) = loader_table(["kitticaltech"], batch_size=4, num_workers=0, seconds=1e-3).rows
+    # KittiCaltech's 96.24 G multiply-adds and the fold, three times, at 40 % of 494 TFLOP/s.
+    assert row["need"] == pytest.approx(0.4 * 494e12 / (2 * 3 * 96.24e9), rel=0.02)
+    assert row["cold"] > 0 and row["warm_ratio"] == pytest.approx(row["warm"] / row["need"])
+
+
+def test_a_run_reaches_its_first_step():
+    imports, run = startup_table(rounds=1).rows
+    assert run["ratio"] == pytest.approx(run["seconds"] / imports["seconds"])
+    with pytest.raises(RuntimeError, match="unknown dataset 'nowhere'"):
+        startup_table(dataname="nowhere", rounds=1)

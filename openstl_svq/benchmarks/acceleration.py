@@ -2,7 +2,6 @@
 
 import copy
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -13,7 +12,7 @@ from torch import nn
 from ..acceleration import accelerate, fold_codebooks, fuse_optimizer, keep_freed_memory
 from ..models import SimVP_SVQ_Model
 from ..naming import choose
-from ..timing import paired_ratio, time_in_turn
+from ..timing import CLOCKS, paired_ratio, time_in_turn
 from . import Progress, register_benchmark
 from .step import WEATHER_S, Backbone, TrainingStep, size_of
 from .tables import Table, milliseconds
@@ -33,7 +32,6 @@ TRANSLATORS = [
     "VAN",
     "ViT",
 ]
-CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 
 class _Autocast(nn.Module):

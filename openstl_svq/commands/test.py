@@ -11,7 +11,7 @@ from openstl_svq import cli
 
 
 def main():
-    from openstl_svq import config, figures
+    from openstl_svq import config, figures, predict
     from openstl_svq.training import experiment
 
     words = cli.words()
@@ -20,7 +20,9 @@ def main():
     else:
         args = config.resolve(words, description=__doc__)
         place = args.ckpt_path or f"{args.res_dir}/{args.ex_name}"
-    figures.draw_run(experiment.test_run(place, words))
+    run = experiment.test_run(place, words)
+    predict.write_predictions(run)
+    figures.draw_run(run)
 
 
 if __name__ == "__main__":

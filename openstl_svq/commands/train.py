@@ -7,13 +7,15 @@ from openstl_svq import cli
 
 
 def main():
-    from openstl_svq import config, figures
+    from openstl_svq import config, figures, predict
     from openstl_svq.training import checkpoint, experiment, run_folder
 
     args = config.resolve()
     if args.test:
         place = args.ckpt_path or f"{args.res_dir}/{args.ex_name}"
-        figures.draw_run(experiment.test_run(place, cli.words()))
+        run = experiment.test_run(place, cli.words())
+        predict.write_predictions(run)
+        figures.draw_run(run)
         return
     if args.resume and args.config_file is None:  # the run knows its own configuration
         state = checkpoint.load(run_folder.find_checkpoint(args))
@@ -21,6 +23,7 @@ def main():
     run = experiment.Experiment(args)
     run.train()
     run.test()
+    predict.write_predictions(run)
     figures.draw_run(run)
 
 

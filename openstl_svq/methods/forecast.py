@@ -164,7 +164,8 @@ class ForecastMethod:
         names = ["model", "persistence"] + (["climatology"] if data.climatology is not None else [])
         self.test_scores = {name: ForecastMetrics(**settings, lead_times=True).to(self.device) for name in names}
 
-    def test_step(self, batch: list[Tensor], batch_idx: int) -> None:
+    def test_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        """Adds a batch to the scores. Returns its forecasts, for callbacks."""
         batch_x, batch_y, indices = batch
         forecasts = {"model": self(batch_x, batch_y).float(), "persistence": persistence(batch_x, batch_y.shape[1])}
         climatology = None
@@ -172,6 +173,7 @@ class ForecastMethod:
             climatology = forecasts["climatology"] = self.trainer.datamodule.climatology_for(indices, batch_y)
         for name, forecast in forecasts.items():
             self.test_scores[name].update(forecast, batch_y, climatology)
+        return forecasts["model"]
 
     def on_test_epoch_end(self) -> None:
         """Scores by name, on every process (``compute`` synchronises); the experiment writes them."""

@@ -1,7 +1,7 @@
 """Forecasts of a trained model in the data's own unit: of arrays, and from file to file."""
 
-from .files import forecast_file
+from .files import forecast_file, write_predictions
 from .forecaster import Forecaster
 from .outputs import output_path
 
-__all__ = ["Forecaster", "forecast_file", "output_path"]
+__all__ = ["Forecaster", "forecast_file", "output_path", "write_predictions"]

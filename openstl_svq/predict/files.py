@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ from pytorch_lightning import LightningModule
 
 from .. import __version__
 from ..protocol import OPENSTL, differences
+from ..training.experiment import Experiment
+from ..training.predictions import NAMES
 from .forecaster import checked_steps
 from .inputs import open_series, windows_in
-from .outputs import PICTURES, Result, writer_for
+from .outputs import PICTURES, Result, write_netcdf, writer_for
 
 
 def forecast_file(
@@ -84,7 +87,8 @@ def forecast_file(
         Result(
             out,
             forecasts(),
-            series,
+            series.grid,
+            series.clock,
             series.when(starts),
             times,
             leads * series.unit,
@@ -100,6 +104,49 @@ def forecast_file(
     )
     count = f"{len(windows)} forecasts of " if window == "all" else ""
     return f"{out}: {count}{steps} frames, from {times.min()} to {times.max()}"
+
+
+def write_predictions(experiment: Experiment) -> None:
+    """``saved/predictions.nc`` of a run that was tested with ``save_predictions``, beside the arrays: predictions and, as
+    ``NAME_truth``, the truths on the grid of the data, with times. Only of fields with dates."""
+    predictions, dataset = experiment.predictions, experiment.data.test_loader.dataset
+    if predictions is None or not experiment.trainer.is_global_zero:
+        return
+    grid, clock, indices = getattr(dataset, "grid", None), getattr(dataset, "clock", None), predictions.indices
+    before, after = predictions.times(indices)
+    written = [f"{name}.npy" for name in NAMES]
+    if grid is not None and clock is not None and before is not None and after is not None:
+        arrays = [np.load(predictions.place / f"{name}.npy", mmap_mode="r") for name in ("preds", "trues")]
+
+        def both() -> Iterator[np.ndarray]:
+            for begin in range(0, len(indices), _AT_ONCE):
+                blocks = [array[begin : begin + _AT_ONCE] for array in arrays]
+                yield grid.restore(np.concatenate(blocks, axis=2))  # (n, T, 2 C, H, W)
+
+        named = [(name, attributes, dims) for name, attributes, dims in grid.variables]
+        truths = [(f"{name}_truth", attributes, dims) for name, attributes, dims in named]
+        leads = clock.steps(after[0]) - clock.steps(before[0, -1])
+        about = {"title": f"test forecasts of {experiment.args.method}", "source": f"openstl_svq {__version__}"}
+        path = predictions.place / "predictions.nc"
+        write_netcdf(
+            Result(
+                path,
+                both(),
+                replace(grid, variables=[*named, *truths]),
+                clock,
+                before[:, -1],
+                after,
+                leads,
+                True,
+                0,
+                about,
+            )
+        )
+        written.append(path.name)
+    print(f"predictions: {predictions.place}/{{{','.join(written)}}}")
+
+
+_AT_ONCE = 16  # windows
 
 
 def offsets_of(hparams, steps: int) -> tuple[np.ndarray, np.ndarray]:

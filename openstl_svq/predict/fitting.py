@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import signal
 import tempfile
 import weakref
 from argparse import Namespace
@@ -23,6 +24,7 @@ from ..protocol import STRICT
 from ..training import checkpoint
 from ..training.experiment import Experiment
 from ..training.run_folder import find_checkpoint, release_folder
+from .files import write_predictions
 from .forecaster import Forecaster
 
 _WHERE = "the data"
@@ -58,8 +60,10 @@ def fit(
         place = None if {"res_dir", "ex_name", "resume"} & given.keys() else tempfile.mkdtemp(prefix="openstl_svq_")
         try:
             model = _train(source, *_resolve(source, given, earlier, place), callbacks)
-        except SystemExit as interrupted:  # how training ends after Ctrl-C, when it has saved itself
-            raise KeyboardInterrupt from interrupted
+        except SystemExit as ended:  # how training ends after a signal, when it has saved itself
+            if ended.code != 128 + signal.SIGINT:
+                raise
+            raise KeyboardInterrupt from ended
         except BaseException:
             if place is not None:
                 shutil.rmtree(place, ignore_errors=True)
@@ -185,6 +189,7 @@ def _train(source: Source, args: Namespace, choose_batch: bool, callbacks: Seque
     try:
         experiment.train()
         experiment.test()
+        write_predictions(experiment)
     finally:
         release_folder(experiment.save_dir)
     model = load(experiment.save_dir, plain=args.plain, allow_code=True)

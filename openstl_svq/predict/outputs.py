@@ -14,9 +14,9 @@ import numpy as np
 
 from ..data.formats import ARRAYS, IMAGES, VIDEOS
 from ..data.registry import dataset_or_default
+from ..data.sources import Grid
 from ..data.times import STANDARD, Clock
 from ..files import replacing
-from .inputs import Series
 
 PICTURES = (".gif", ".mp4", ".png")
 ENDINGS = (".nc", ".npz", *PICTURES)
@@ -53,7 +53,8 @@ class Result:
 
     path: Path
     forecasts: Iterator[np.ndarray]  # (n, S, C, H, W), batch after batch
-    series: Series
+    grid: Grid | None  # none where the frames have no times
+    clock: Clock | None
     starts: np.ndarray  # last input frame of each forecast, in all (N,)
     times: np.ndarray  # of the forecast frames (N, S)
     leads: np.ndarray  # of the forecast frames, in steps of the series' clock (S,)
@@ -65,7 +66,7 @@ class Result:
 def writer_for(suffix: str, hparams: Any, window: str) -> Callable[[Result], None]:
     """What writes a file of this ending; an error if it cannot hold what the model gives."""
     if suffix not in PICTURES:
-        return _write_netcdf if suffix == ".nc" else _write_npz
+        return write_netcdf if suffix == ".nc" else _write_npz
     dataset = dataset_or_default(hparams.dataname)
     if dataset.is_field or hparams.in_shape[1] not in (1, 3):
         raise ValueError(
@@ -78,11 +79,11 @@ def writer_for(suffix: str, hparams: Any, window: str) -> Callable[[Result], Non
     return partial(_write_pictures, blue_first=dataset.image_format.blue_first)
 
 
-def _write_netcdf(result: Result) -> None:
+def write_netcdf(result: Result) -> None:
     """Dimensions as in the input; many forecasts have ``init_time`` and ``lead_time`` in place of ``time``."""
     import netCDF4
 
-    clock = result.series.clock
+    clock = result.clock
     calendar, monthly = (STANDARD, False) if clock is None else (clock.calendar, clock.monthly)
 
     def minutes(times):
@@ -98,7 +99,7 @@ def _write_netcdf(result: Result) -> None:
         # The months are as long as the calendar says, from each start on; the dtype is for xarray.
         lead |= {} if monthly else {"dtype": "timedelta64[ns]"}
         axes = {"init_time": (minutes(result.starts), init), "lead_time": (result.leads, lead)}
-    grid = result.series.grid
+    grid = result.grid
     with replacing(result.path) as part, netCDF4.Dataset(part, "w") as file:
         file.setncatts({"Conventions": "CF-1.8", **result.attributes})
         sizes = {name: len(values) for name, (values, _) in axes.items()}
@@ -108,12 +109,14 @@ def _write_netcdf(result: Result) -> None:
             file.createDimension(name, size)
         for name, (values, attributes) in (axes | grid.coords).items():
             _create(file, name, values.dtype, (name,), attributes)[:] = values
-        if not result.many:
+        valid = {**cf, "standard_name": "time", "long_name": "time that the forecast is for"}
+        if result.many:
+            _create(file, "valid_time", np.int64, ("init_time", "lead_time"), valid)[:] = minutes(result.times)
+        else:
             _create(file, "init_time", np.int64, (), init)[:] = minutes(result.starts[0])
         for name, (dims, values, attributes) in grid.more.items():
             _create(file, name, values.dtype, dims, attributes)[:] = values
-        named = " ".join([*grid.more, *([] if result.many else ["init_time"])])
-        extra = {"coordinates": named} if named else {}
+        extra = {"coordinates": " ".join([*grid.more, "valid_time" if result.many else "init_time"])}
         for name, attributes, dims in grid.variables:
             _create(file, name, np.float32, (*axes, *dims), attributes | extra)
         begin = 0
@@ -144,8 +147,8 @@ def _write_npz(result: Result) -> None:
     content = content if result.many else {name: values[0] for name, values in content.items()}
     if result.starts.dtype.kind != "M":
         del content["times"]
-    if result.series.grid is not None:
-        coords = result.series.grid.coords.items(), ((n, v[1:]) for n, v in result.series.grid.more.items())
+    if result.grid is not None:
+        coords = result.grid.coords.items(), ((n, v[1:]) for n, v in result.grid.more.items())
         content |= {name: values for group in coords for name, (values, _) in group}
     with replacing(result.path) as part:
         np.savez_compressed(part, attributes=json.dumps(result.attributes), **content)

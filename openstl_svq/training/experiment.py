@@ -30,6 +30,7 @@ from .data_module import ForecastData
 from .devices import share_batch_norms
 from .interruption import MidEpoch
 from .loggers import build_loggers, check_loggers
+from .predictions import SavePredictions
 from .run_folder import claim_folder, find_checkpoint, hold_folder, locate, release_folder, run_folder, say
 
 
@@ -48,6 +49,7 @@ class Experiment:
         metrics.json, metrics.csv test scores by name
         csv/, tensorboard/, ...   what was logged during training
         forecast.png, training.png  of :func:`openstl_svq.figures.draw_run`
+        saved/                    with --save_predictions: see :class:`.predictions.SavePredictions`
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Experiment:
             args.ex_name = claim_folder(Path(args.res_dir), args.ex_name, args.num_nodes)
         self.args, self.config = args, vars(args)
         self.costs: dict[str, float] = {}  # by name, of those that have been measured
+        self.predictions: SavePredictions | None = None  # of --save_predictions
         self.save_dir = Path(args.res_dir, args.ex_name)
         try:
             self._prepare(dataloaders)
@@ -170,6 +173,9 @@ class Experiment:
         ]
         if args.compile:
             callbacks.append(acceleration.CompileReport(say))
+        if args.save_predictions:
+            self.predictions = SavePredictions(self.save_dir, self.data)
+            callbacks.append(self.predictions)
         if not args.test:
             callbacks.append(LearningRateMonitor())
         if args.patience:

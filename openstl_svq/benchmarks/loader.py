@@ -1,0 +1,116 @@
+"""Samples a second that the loaders give, against what a step on a GPU needs."""
+
+import os
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch.utils.data import ConcatDataset, DataLoader
+
+from ..config_file import load_config
+from ..data import get_dataset, load_data
+from ..models.cost import model_cost
+from ..naming import choose
+from . import Progress, register_benchmark
+from .backbones import BACKBONES, CONFIGS, model_of
+from .tables import Table
+
+_BACKWARD = 3  # a training step takes some three times the operations of a forecast
+_MULTIPLY_ADD = 2
+_BATCHES = 16  # of an epoch, at least: small data are gone through more than once
+_SIZES: dict[str, dict] = {
+    "taxibj": {"windows": (1200, 12)},
+    "human": {"videos": (12, 1), "windows": 12},
+    "kitticaltech": {"videos": (64, 2)},
+}
+
+
+@register_benchmark("loader", "samples a second of each dataset's loader, against the need of a step on a GPU")
+def loader_table(
+    dataname: Sequence[str] = (),
+    batch_size: int = 16,
+    num_workers: int = 8,
+    seconds: float = 10.0,
+    tflops: float = 494.0,
+    utilisation: float = 0.4,
+    configs: Path = CONFIGS,
+    *,
+    progress: Progress = None,
+) -> Table:
+    """Training batches of synthetic data of full frame size, loaded for a while: pages in memory, and dropped from it.
+
+    Args:
+        dataname: datasets; all of Table 12 by default.
+        seconds: of loading, for each number.
+        tflops, utilisation: of the GPU whose need is computed; 494 TFLOP/s is an H100's in TF32.
+    """
+    known = {b.dataname: b for b in BACKBONES if b.printed}
+    for name in dataname:
+        choose("dataset of Table 12", name, known)
+    rows = []
+    for backbone in (known[name] for name in dataname or known):
+        dataset = get_dataset(backbone.dataname)
+        config = load_config(configs / backbone.folder / f"SimVP_SVQ_{backbone.translator}.py")
+        cost = model_cost(model_of(config, backbone.in_shape, "folded"), backbone.in_shape)
+        need = utilisation * tflops * 1e12 / (_MULTIPLY_ADD * _BACKWARD * cost.flops)
+        row = {"dataset": backbone.label, "need": need}
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*scores on these data are not comparable")
+            next(iter(dataset.makers.values()))(Path(folder), **_SIZES.get(dataset.name, {}))
+            for state in ("cold", "warm"):
+                if progress:
+                    progress(f"{backbone.label}, {state}")
+                train, *_ = load_data(backbone.dataname, batch_size, batch_size, num_workers, folder)
+                row[state] = _rate(train, seconds, Path(folder) if state == "cold" else None)
+                row[f"{state}_ratio"] = row[state] / need
+        rows.append(row)
+    columns: dict = {"dataset": "Dataset", "need": ("Need, samples/s", ",.0f")}
+    for state in ("cold", "warm"):
+        columns |= {state: (f"Loaded, {state}", ",.0f"), f"{state}_ratio": ("times the need", ".1f")}
+    return Table(
+        columns,
+        rows,
+        f"Loaders: batch {batch_size}, {num_workers} workers",
+        [
+            f"Need: a training step at {utilisation:.0%} of {tflops:g} TFLOP/s, {_BACKWARD} forward passes each.",
+            f"Median over the batches of {seconds:g} s. Cold: the files' pages are dropped from memory before each epoch.",
+        ],
+    )
+
+
+def _rate(loader: DataLoader, seconds: float, forget: Path | None) -> float:
+    """Samples a second over whole epochs, the start of the workers left out."""
+    repeats = -(-_BATCHES * loader.batch_size // len(loader.dataset))
+    loader = DataLoader(
+        ConcatDataset([loader.dataset] * repeats),
+        loader.batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=loader.num_workers,
+        persistent_workers=loader.num_workers > 0,
+    )
+    rates: list[float] = []
+    began = time.perf_counter()
+    while not rates or time.perf_counter() - began < seconds:
+        if forget:
+            _drop_pages(forget)
+        batches = iter(loader)
+        next(batches)  # waits for the workers' start
+        start = time.perf_counter()
+        counted = sum(len(batch[0]) for batch in batches)
+        rates.append(counted / (time.perf_counter() - start))
+    return statistics.median(rates)
+
+
+def _drop_pages(folder: Path) -> None:
+    """Asks the system to forget what it keeps in memory of the files, where it can be asked."""
+    if not hasattr(os, "posix_fadvise"):
+        return
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with open(file, "rb") as opened:
+                os.fsync(opened.fileno())
+                os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

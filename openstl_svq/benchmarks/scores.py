@@ -1,0 +1,105 @@
+"""What the scores of a test epoch cost beside its forecasts."""
+
+import statistics
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..acceleration import accelerate, fold_codebooks
+from ..config_file import load_config
+from ..data import get_dataset
+from ..metrics import ForecastMetrics
+from ..naming import choose
+from ..statistics import with_interval
+from ..timing import CLOCKS, paired_ratio, time_in_turn
+from . import Progress, register_benchmark
+from .backbones import BACKBONES, CONFIGS, model_of
+from .tables import Table, milliseconds
+
+
+@register_benchmark("scores", "all scores of a test batch against its forecasts")
+def scores_table(
+    dataname: Sequence[str] = (),
+    batch_size: int = 4,
+    rounds: int = 5,
+    clock: str = "wall",
+    configs: Path = CONFIGS,
+    *,
+    device: str = "cpu",
+    progress: Progress = None,
+) -> Table:
+    """A batch through ``ForecastMetrics`` with all metrics of the dataset, against the forecasts that it scores.
+
+    Args:
+        dataname: datasets; all of Table 12 by default.
+        clock: wall, or processor on a machine that others use too.
+    """
+    known = {b.dataname: b for b in BACKBONES if b.printed}
+    for name in dataname:
+        choose("dataset of Table 12", name, known)
+    timing: dict[str, Any] = {"rounds": rounds, "device": device, "clock": CLOCKS[choose("clock", clock, CLOCKS)]}
+    notes: list[str] = []
+    rows = []
+    for backbone in (known[name] for name in dataname or known):
+        dataset = get_dataset(backbone.dataname)
+        names = _available(dataset.entry["metrics"], notes)
+        scored = 3 if dataset.is_field else 2  # the model's, persistence, and the climatology of a field
+        config = load_config(configs / backbone.folder / f"SimVP_SVQ_{backbone.translator}.py")
+        torch.manual_seed(0)
+        model = accelerate(model_of(config, backbone.in_shape, "folded")).to(device).eval()
+        fold_codebooks(model)
+        x = torch.rand(batch_size, *backbone.in_shape, device=device)
+        pred, true = torch.rand(2, batch_size, dataset.entry["aft_seq_length"], *backbone.in_shape[1:], device=device)
+
+        def forecast(model=model, x=x):
+            with torch.inference_mode():
+                model(x)
+
+        def score(names=names, scored=scored, pred=pred, true=true):
+            for _ in range(scored):
+                ForecastMetrics(names).to(device).update(pred, true)
+
+        calls = {"forecast": forecast, "scores": score}
+        said = progress and (lambda what, label=backbone.label: progress(f"{label}, {what}"))
+        seconds = time_in_turn(calls, progress=said, **timing)
+        together = [sum(pair) for pair in zip(*seconds.values())]
+        share = paired_ratio(seconds["scores"], together)
+        rows.append(
+            {
+                "dataset": backbone.label,
+                "metrics": ", ".join(names),
+                **{key: statistics.median(values) for key, values in seconds.items()},
+                "share": share.median,
+                "share_text": with_interval(*share[:3], ".1%"),
+            }
+        )
+    columns = {
+        "dataset": "Dataset",
+        "metrics": "Scores",
+        "forecast": ("Forecasts", milliseconds),
+        "scores": ("Scores", milliseconds),
+        "share_text": "Share of the scores",
+    }
+    return Table(
+        columns,
+        rows,
+        f"Scores of a test epoch, batch {batch_size}",
+        [
+            f"{rounds} rounds in turn, paired, with a 95 % interval. Time: {clock}.",
+            "Scored are the forecast, persistence and, for fields, the climatology.",
+            *notes,
+        ],
+    )
+
+
+def _available(metrics: Sequence[str], notes: list[str]) -> list[str]:
+    """Those of ``metrics`` that can be computed here; why not the others joins ``notes``."""
+    scores = ForecastMetrics(metrics)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        scores.update(*torch.zeros(2, 1, 1, 3, 64, 64))
+    notes += [text for warning in said if (text := str(warning.message)) not in notes]
+    return list(scores.metrics)
