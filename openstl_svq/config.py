@@ -435,8 +435,15 @@ def _merge(base: dict, new: dict) -> dict:
     merged = merge(base, new)
     # Arguments of one quantizer are not those of another.
     if "quantizer" in new and new["quantizer"] != base.get("quantizer", "svq"):
-        merged["quantizer_kwargs"] = new.get("quantizer_kwargs", {})
-        merged |= {key: new.get(key, default) for key, default in (("quantizer_lr", 1.0), ("fold_clip", None))}
+        plain = {"quantizer_kwargs": {}, "quantizer_lr": 1.0, "fold_clip": None}
+        given = [key for key, value in plain.items() if base.get(key, value) != value and key not in new]
+        if given:
+            warnings.warn(
+                f"the quantizer is {new['quantizer']} in place of {base.get('quantizer', 'svq')}, whose settings are dropped: "
+                f"{', '.join(f'{key}={base[key]!r}' for key in given)}.",
+                stacklevel=3,
+            )
+        merged |= {key: new.get(key, value) for key, value in plain.items()}
     return merged
 
 

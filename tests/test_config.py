@@ -1,5 +1,7 @@
 """Precedence and validation of configurations."""
 
+import warnings
+
 import pytest
 
 from openstl_svq import config
@@ -56,7 +58,12 @@ def test_dictionaries_are_set_key_by_key(file):
 
 
 def test_arguments_of_another_quantizer_are_not_kept(file):
-    assert resolve("-c", file, "--quantizer", "vq").quantizer_kwargs == {}
+    with pytest.warns(UserWarning, match="vq in place of svq, whose settings are dropped: quantizer_kwargs={.*100.*}"):
+        assert resolve("-c", file, "--quantizer", "vq").quantizer_kwargs == {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert resolve("-c", file, "--quantizer", "svq").quantizer_kwargs == {"codebook_size": 100, "hidden_dim": 8}
+        assert resolve("-m", "simvp_svq", "--quantizer", "vq").quantizer_kwargs == {}
 
 
 def test_loss_follows_the_method(file):

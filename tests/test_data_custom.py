@@ -275,8 +275,16 @@ def test_what_is_refused(tmp_path):
     fails("there is no", path, FileNotFoundError)
     np.save(path, values)
     fails("no protocol openstl", path, protocol="openstl")
-    fails(r"frames have shape \[1, 8, 12\].*Give in_shape=\[3,1,8,12\]", path, in_shape=(3, 1, 8, 8))
-    fails("validation part has 4 frames and no 3 \\+ 2 in a row", path, split=[0.7, 0.1, 0.2])
+    fails(
+        r"in_shape \[3, 1, 8, 8\] asks for .* have \[1, 8, 12\].*Give in_shape=\[3,1,8,12\]",
+        path,
+        in_shape=(3, 1, 8, 8),
+    )
+    fails(
+        "split .0.7, 0.1, 0.2.: the validation part of .* has 4 frames and no 3 \\+ 2 in a row",
+        path,
+        split=[0.7, 0.1, 0.2],
+    )
     fails("three shares above 0", path, split=[0.5, 0.5])
     fails("need data with dates as times", path, train_time=["2020", "2020"])
     fails("unknown normalise 'std'.*Available: minmax, none, standard", path, normalise="std")

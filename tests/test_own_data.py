@@ -7,13 +7,16 @@ import xarray as xr
 from comparison import assert_close
 
 import openstl_svq
-from openstl_svq import config
+from openstl_svq import config, host
 from openstl_svq.data import load_data
 from openstl_svq.data.times import Clock
+from openstl_svq.methods import get_method
+from openstl_svq.methods.quantized import Quantized
 from openstl_svq.training.experiment import Experiment
 
 LAT, LON = np.linspace(-35, 35, 8), 30.0 * np.arange(12)
-SMALL = {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2, "quantizer_kwargs": {"codebook_size": 8}}
+WITHOUT = {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2}
+SMALL = WITHOUT | {"quantizer_kwargs": {"codebook_size": 8}}
 LAND = np.zeros((8, 12), dtype=bool)
 LAND[2:5, 3:6] = True
 
@@ -156,6 +159,90 @@ def test_land_is_left_out_of_scores_and_loss(ocean):
     method = experiment.method.eval()
     loss = method.criterion(method.model(x)[:, :2], y)
     assert_close(loss, (sea / experiment.data.test_std).abs().mean().float(), rtol=1e-4)
+
+
+NETS = {"num_hidden": "4,4", "patch_size": 2, "filter_size": 3, "stride": 1, "layer_norm": 0}
+
+
+@pytest.mark.parametrize(
+    "name, settings",
+    [
+        ("convlstm", NETS),
+        ("e3dlstm", NETS),
+        ("phydnet", {"patch_size": 2}),
+        ("predrnnv2", NETS | {"decouple_beta": 0.1}),
+    ],
+)
+@pytest.mark.skipif(host.describe().name != "builtin", reason="OpenSTL's networks compute their losses themselves")
+def test_land_is_left_out_of_the_losses_of_recurrent_methods(name, settings, tmp_path, monkeypatch):
+    """What a loss says is the same whatever stands on land, and is a mean over the other points."""
+    args = config.resolve(
+        [],
+        base={
+            "method": name,
+            "dataname": "custom",
+            "in_shape": [4, 1, 8, 12],
+            "aft_seq_length": 2,
+            "metrics": ["mse"],
+            **settings,
+        },
+    )
+    method = get_method(name).cls(
+        steps_per_epoch=1,
+        test_mean=0.0,
+        test_std=1.0,
+        save_dir=str(tmp_path),
+        missing=torch.tensor(LAND[None]),
+        **vars(args),
+    )
+    x, y = (torch.randn(2, t, 1, 8, 12, generator=torch.Generator().manual_seed(t)) for t in (4, 2))
+    forecasts, penalty = torch.randn(2, 5, 1, 8, 12, generator=torch.Generator().manual_seed(9)), torch.tensor(0.5)
+    monkeypatch.setattr(method.model, "forward", lambda *inputs: (forecasts, penalty))
+    monkeypatch.setattr(method, "log", lambda *values, **settings: None)
+    monkeypatch.setattr(method, "_setting", lambda key: 0 if "sampling" in key else method.hparams.get(key))
+    found = method.training_step((x, y), 0)
+    land = torch.tensor(LAND)
+    assert_close(method.training_step((x.masked_fill(land, 9.0), y.masked_fill(land, -9.0)), 0), found)
+    error = (forecasts - torch.cat([x, y], 1)[:, 1:])[..., ~land]
+    square = error.square().mean()
+    expected = {
+        "convlstm": square,
+        "e3dlstm": square + error.abs().mean(),
+        "phydnet": 5 * square + penalty,
+        "predrnnv2": square + 0.1 * penalty,
+    }
+    assert_close(found, expected[name])
+
+
+def test_land_is_left_out_of_the_regularisation_of_tau(ocean):
+    data, _, _, _ = ocean
+    args = config.resolve(
+        [],
+        base={
+            "method": "tau",
+            "dataname": "custom",
+            "in_shape": [4, 1, 8, 12],
+            "aft_seq_length": 4,
+            "metrics": ["mse"],
+            **WITHOUT,
+        },
+    )
+    built = [
+        get_method("tau").cls(steps_per_epoch=1, test_mean=0.0, test_std=1.0, save_dir=".", **vars(args), **more)
+        for more in ({}, {"missing": torch.tensor(LAND[None])})
+    ]
+    p, q = (torch.randn(2, 4, 1, 8, 12, generator=torch.Generator().manual_seed(k)) for k in (1, 2))
+    sea = ~torch.tensor(LAND)
+    assert_close(built[1].diff_div_reg(p, q), built[0].diff_div_reg(p[..., sea][..., None], q[..., sea][..., None]))
+    assert not torch.isclose(built[1].diff_div_reg(p, q), built[0].diff_div_reg(p, q))
+
+
+def test_a_method_that_computes_its_loss_in_the_network_refuses_a_mask(ocean, monkeypatch):
+    _, experiment, _, _ = ocean
+    monkeypatch.setattr(Quantized, "training_step", lambda self, batch, i: self.model(batch[0]).square().mean())
+    batch = [v[None] for v in experiment.data.train_loader.dataset[0]]
+    with pytest.raises(ValueError, match="learns from more than its forecasts, so mask cannot leave points out"):
+        experiment.method.training_step(batch, 0)
 
 
 def test_points_that_are_missing_now_and_then_are_refused_with_where_and_how_many(tmp_path):

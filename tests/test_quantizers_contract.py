@@ -52,6 +52,31 @@ def test_output(name, shape):
 
 
 @every
+def test_tokens_are_quantized_as_latents_are(name):
+    """(B, T, C): the same numbers as the same tokens in (N, C, H, W), in the other shape."""
+    quantizer, z = build(name).eval(), latent(2, DIM, 5, 7)
+    tokens = z.flatten(2).movedim(1, -1)  # (2, 35, C)
+    frames, rows = (quantizer(v, return_codes=True, return_usage=True) for v in (z, tokens.contiguous()))
+    assert rows.quantized.shape == tokens.shape and rows.quantized.dtype == z.dtype and rows.quantized.is_contiguous()
+    assert_close(rows.quantized, frames.quantized.flatten(2).movedim(1, -1))
+    assert_close(rows.aux_loss, frames.aux_loss)
+    for one, other in ((rows.weights, frames.weights), (rows.indices, frames.indices)):
+        assert (one is None) == (other is None)
+        if one is not None:
+            assert_close(one.float(), other.flatten(1, 2).float())
+    assert rows.usage.keys() == frames.usage.keys()
+    assert_close(quantizer(tokens).quantized, rows.quantized)  # a view, with the channels in front in memory
+    if hasattr(quantizer, "regression_weights"):
+        assert_close(torch.cat(list(quantizer.regression_weights(tokens))), rows.weights.flatten(0, 1))
+    trained = build(name)
+    trained(tokens.requires_grad_()).quantized.square().sum().backward()
+    assert tokens.grad.isfinite().all() and tokens.grad.any()
+    for wrong in (z.movedim(1, -1), tokens.movedim(1, -1), tokens[None], tokens.long()):
+        with pytest.raises(ValueError, match="takes a floating-point latent"):
+            quantizer(wrong)
+
+
+@every
 def test_gradient_reaches_the_input(name):
     quantizer, z = build(name), latent(2, DIM, 5, 7).requires_grad_()
     quantizer(z).quantized.square().sum().backward()

@@ -257,6 +257,21 @@ def test_mean_spread_and_paired_difference(place):
     assert "0.9667 ± 0.058" in text and "-0.133 (-0.277 to +0.0101)" in text
 
 
+def test_variables_of_unlike_units_are_tabled_by_their_normalised_scores(place):
+    runs, cells = place.plan(mse=lambda s: s["lr"], lr=[0.25, 0.5])
+    place.run(runs)
+    for made in runs:  # what a run on degrees and metres writes: no mean over both
+        path = place.folder / made.name / "metrics.json"
+        record = json.loads(path.read_text())
+        of_model = record["scores"]["model"]
+        mse = of_model.pop("mse")
+        of_model.update(mse_normalised=mse, mse_sst=20 * mse, mse_ssh=mse / 100)
+        path.write_text(json.dumps(record))
+    table = sweep.summary_table(runs, cells, place.folder, ["lr"], {"lr": "0.25"})
+    assert table.rows[1]["mse_normalised_difference"] == 0.25 and not any("sst" in key for key in table.rows[1])
+    assert "mse_normalised is better lower" in table.markdown()
+
+
 def test_a_single_seed_has_no_interval(place):
     runs, cells = place.plan(mse=lambda s: s["lr"], lr=[0.25, 0.5])
     place.run(runs)

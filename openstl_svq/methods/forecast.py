@@ -1,5 +1,7 @@
 """What this package adds to every method of either host: losses, noise, schedules, honest and streaming tests."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -39,16 +41,22 @@ class ForecastMethod:
             make_periodic(self.model)
         if (missing := args.get("missing")) is not None:
             if self.own_loss:
-                raise ValueError(
-                    f"{type(self).__name__} learns from more than its forecasts, so mask cannot leave points out of its "
-                    "loss: fill the missing values in, and leave mask out."
-                )
+                raise ValueError(self._cannot_mask())
             leave_out(self.model, missing)
             # The mean over points in the place of one in which those left out count as perfect.
             share = 1 - torch.as_tensor(missing).double().mean().item()
             self.criterion.register_forward_hook(lambda loss, inputs, output: output / share)
+            self.points = torch.as_tensor(~torch.as_tensor(missing).bool()).flatten().nonzero()[:, 0]
+            if hasattr(self, "diff_div_reg"):  # TAU's, over all points of a frame
+                self.diff_div_reg = partial(_at_points, self.diff_div_reg, self.points)
         self.noise_ratio = check_noise_ratio(args.get("noise_ratio") or 0.0)
         self.test_scores: dict[str, ForecastMetrics] = {}
+
+    def _cannot_mask(self) -> str:
+        return (
+            f"{type(self).__name__} learns from more than its forecasts, so mask cannot leave points out of its loss: fill "
+            "the missing values in, and leave mask out."
+        )
 
     def _build_model(self, **args):
         """The host's network; with ``pad``, a number, one for frames whose height and width are multiples of it."""
@@ -115,6 +123,8 @@ class ForecastMethod:
             batch_x = add_noise(batch_x, self.noise_ratio)
         self._loss_was_used = False
         loss = super().training_step((batch_x, batch_y), batch_idx)
+        if not self._loss_was_used and self.hparams.get("missing") is not None and not hasattr(type(self), "points"):
+            raise ValueError(self._cannot_mask())  # of the host's methods those that compute the loss in the network
         if not self._loss_was_used and not isinstance(self.criterion, nn.MSELoss):
             raise ValueError(
                 f"{self.hparams.method} computes its training loss itself, so --loss {self.hparams.loss} "
@@ -179,6 +189,11 @@ class ForecastMethod:
         """Scores by name, on every process (``compute`` synchronises); the experiment writes them."""
         self.test_results = {name: scores.compute() for name, scores in self.test_scores.items()}
         self.test_scores = {}
+
+
+def _at_points(penalty: Callable[..., Tensor], points: Tensor, *frames: Tensor, **settings) -> Tensor:
+    """``penalty`` of frames ``(B, T, C, H, W)`` at some of their points alone."""
+    return penalty(*(f.flatten(2)[..., points.to(f.device), None, None] for f in frames), **settings)  # (B, T, n, 1, 1)
 
 
 def extended(method_class: type) -> type:

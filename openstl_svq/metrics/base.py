@@ -1,6 +1,6 @@
 """What a metric is: one class, which says what it sums over the test set and what score the sums make."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, TypeVar
@@ -8,6 +8,8 @@ from typing import ClassVar, TypeVar
 from torch import Tensor
 
 from ..naming import Registry
+
+NORMALISED = "normalised"  # ends the name of a score over values in deviations
 
 
 @dataclass
@@ -208,9 +210,17 @@ def list_metrics() -> dict[str, str]:
     return dict(sorted(METRICS.descriptions().items(), key=lambda entry: METRICS[entry[0]].rank))
 
 
-def headline_metrics() -> list[str]:
-    """The metrics that a table of many runs shows unless told otherwise."""
-    return [name for name in list_metrics() if METRICS[name].headline]
+def headline_metrics(scores: Collection[str] | None = None) -> list[str]:
+    """The metrics that a table of many runs shows unless told otherwise.
+
+    Args:
+        scores: by name, those that there are: of each metric the one over all channels is taken, or, where channels of
+            unlike units have none, the one over normalised values (``mse_normalised``).
+    """
+    names = [name for name in list_metrics() if METRICS[name].headline]
+    if scores is None:
+        return names
+    return [score for name in names for score in (name, f"{name}_{NORMALISED}") if score in scores]
 
 
 def field_metrics() -> list[str]:

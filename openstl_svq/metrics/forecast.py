@@ -10,9 +10,8 @@ from torch.nn import Module
 from torchmetrics import Metric
 from torchmetrics.utilities.distributed import gather_all_tensors
 
-from .base import METRICS, Block, FieldMetric, ForecastMetric, ImageMetric, Unavailable, list_metrics
+from .base import METRICS, NORMALISED, Block, FieldMetric, ForecastMetric, ImageMetric, Unavailable, list_metrics
 
-NORMALISED = "normalised"
 _BLOCK = 2**20  # elements at a time, to bound the memory of the float64 copies
 
 Values = float | Sequence | np.ndarray | Tensor

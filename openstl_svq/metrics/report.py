@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..files import write_text
-from .base import find_metric
-from .forecast import NORMALISED
+from .base import NORMALISED, find_metric
 
 REFERENCES = ("persistence", "climatology")
 

@@ -124,7 +124,7 @@ def _resolve(source: Source, given: dict, earlier: dict, place: str | None) -> t
     }
     defaults: dict[str, Any] = {key: value for key, value in small.items() if key in (record.keys or ())}
     defaults |= {"method": record.name, "epoch": 20, "num_workers": 0, "logger": ["csv"]}
-    if record.quantized:
+    if record.quantized and layers.get("quantizer", "svq") == "svq":
         defaults |= {"quantizer_lr": "width", "quantizer_kwargs": {"init_scale": "1/N"}}
     if record.multiple is not None:
         defaults["pad"] = True

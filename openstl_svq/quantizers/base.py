@@ -1,7 +1,7 @@
 """The contract between quantizers and the models around them."""
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -11,14 +11,14 @@ from .checks import check_positive
 
 @dataclass
 class QuantizerOutput:
-    """What a quantizer returns for a latent `z` of shape (N, C, H, W), N = batch x time.
+    """What a quantizer returns for a latent `z` of shape (N, C, H, W), N = batch x time, or for tokens (B, T, C).
 
     Attributes:
         quantized: shape and dtype of `z`.
         aux_loss: scalar, already weighted, to be added to the prediction loss; zero where there is none. Never in half
             precision.
-        weights: (N, H, W, codes), regression weights; only with ``return_codes=True``, None for lookup methods.
-        indices: ``(N, H, W, *)`` integers, one code per token and per group, quantizer or head; -1 where a quantizer was
+        weights: (N, H, W, codes), or (B, T, codes) of tokens, regression weights; only with ``return_codes=True``, None for lookup methods.
+        indices: ``(N, H, W, *)``, or ``(B, T, *)`` of tokens, integers, one code per token and per group, quantizer or head; -1 where a quantizer was
             dropped. Only with ``return_codes=True``, None for regression methods.
         usage: 0-dim tensors by name (``perplexity``, ``codebook_usage``, ``kurtosis``, ...), which of them depends on
             the quantizer; only with ``return_usage=True``.
@@ -49,24 +49,34 @@ class Quantizer(nn.Module):
         self.dim = check_positive("dim", dim)
 
     def forward(self, z: Tensor, *, return_codes: bool = False, return_usage: bool = False) -> QuantizerOutput:
-        """Quantizes `z` (N, C, H, W), any N, H, W and memory layout.
+        """Quantizes `z`, (N, C, H, W) or tokens (B, T, C) with the channels last, any sizes and memory layout.
+
+        Tokens are quantized as a frame of one column is: the same function of each.
 
         Raises:
-            ValueError: `z` is not a floating-point tensor of that shape with C = `dim`.
+            ValueError: `z` is not a floating-point tensor of such a shape with C = `dim`.
         """
         self.check_latent(z)
-        return self.quantize(z, return_codes=return_codes, return_usage=return_usage)
+        if z.ndim == 4:
+            return self.quantize(z, return_codes=return_codes, return_usage=return_usage)
+        column = z.movedim(-1, 1).unsqueeze(-1)  # (B, C, T, 1)
+        output = self.quantize(column, return_codes=return_codes, return_usage=return_usage)
+        quantized = output.quantized.squeeze(-1).movedim(1, -1)  # (B, T, C)
+        weights, indices = (v if v is None else v.squeeze(2) for v in (output.weights, output.indices))
+        quantized = quantized.contiguous() if z.is_contiguous() else quantized
+        return replace(output, quantized=quantized, weights=weights, indices=indices)
 
     def check_latent(self, z: Tensor) -> None:
         """Raises ValueError unless `z` is a latent this quantizer takes."""
-        if z.ndim != 4 or z.shape[1] != self.dim or not z.is_floating_point():
+        channels = z.shape[{4: 1, 3: 2}[z.ndim]] if z.ndim in (3, 4) else None
+        if channels != self.dim or not z.is_floating_point():
             raise ValueError(
-                f"{type(self).__name__} takes a floating-point latent of shape (N, {self.dim}, H, W), "
-                f"got {z.dtype} {tuple(z.shape)}"
+                f"{type(self).__name__} takes a floating-point latent of shape (N, {self.dim}, H, W), or tokens of "
+                f"(B, T, {self.dim}), got {z.dtype} {tuple(z.shape)}"
             )
 
     def quantize(self, z: Tensor, *, return_codes: bool, return_usage: bool) -> QuantizerOutput:
-        """`forward` after the check of `z`."""
+        """`forward` after the check of `z`, which is always (N, C, H, W)."""
         raise NotImplementedError(f"{type(self).__name__} does not implement quantize")
 
     def codebook_parameters(self) -> list[nn.Parameter]:
@@ -82,7 +92,9 @@ class Quantizer(nn.Module):
 
 
 def to_tokens(z: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N*H*W, C). No copy if `z` is channels-last."""
+    """(N, C, H, W) -> (N*H*W, C). No copy if `z` is channels-last. Also (B, T, C) -> (B*T, C)."""
+    if z.ndim == 3:
+        return z.reshape(-1, z.shape[-1])
     return z.movedim(1, -1).reshape(-1, z.shape[1])
 
 

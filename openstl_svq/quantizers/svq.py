@@ -276,7 +276,7 @@ class SVQ(Quantizer):
         return FusedSVQ(self).train(self.training)
 
     def regression_weights(self, z: Tensor, chunk_tokens: int | None = None) -> Iterator[Tensor]:
-        """Yields the weights w of the tokens of `z` (N, C', H, W), as (chunk, codebook_size) without gradients.
+        """Yields the weights w of the tokens of `z` (N, C', H, W) or (B, T, C'), as (chunk, codebook_size) without gradients.
 
         Tokens come in the order (N, H, W); in the parameters' precision, whatever autocast says.
 

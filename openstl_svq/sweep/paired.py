@@ -88,7 +88,7 @@ def compare_sweeps(a: Table, b: Table, metrics: Sequence[str] | None = None, alp
         raise ValueError(f"no score is in both: A has {', '.join(scores_of(a))}, B has {', '.join(scores_of(b))}.")
     for name in metrics or ():
         choose("score", name, shared)
-    metrics = list(metrics or [name for name in headline_metrics() if name in shared] or shared)
+    metrics = list(metrics or headline_metrics(shared) or shared)
     runs = [_by_axes(table, axes, name) for table, name in ((a, "A"), (b, "B"))]
     pairs = [(key, runs[0][key], runs[1][key]) for key in runs[0] if key in runs[1]]
     if not pairs:

@@ -129,7 +129,7 @@ def _result(attempt: Attempt, status: int | str, folder: Path, failed: dict[str,
     """What is reported of a run that has ended; a failure is noted in ``failed``."""
     found = scores(folder / attempt.run.name)
     if status == 0 and found is not None:
-        return ", ".join(f"{k} {v:.4g}" for k, v in found.items() if k in headline_metrics())
+        return ", ".join(f"{name} {found[name]:.4g}" for name in headline_metrics(found))
     reason = failure(attempt.log, attempt.begin)
     if isinstance(status, str):  # the run itself could not say why it ended
         reason = f"{status}: {reason}"

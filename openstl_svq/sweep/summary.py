@@ -40,7 +40,8 @@ def summary_table(
             records.append((run.name, None if partner is None or partner is run else partner.name, metric, value))
     found = pd.DataFrame(records, columns=["run", "partner", "metric", "value"])
     absent = [name for name in metrics or () if name not in set(found["metric"])]
-    metrics = [name for name in metrics or headline_metrics() if name in set(found["metric"])]
+    there = set(found["metric"])
+    metrics = [name for name in metrics if name in there] if metrics else headline_metrics(there)
     found = found[found["metric"].isin(metrics)]
     base = found[["run", "metric", "value"]].rename(columns={"run": "partner", "value": "base"})
     found = found.merge(base, on=["partner", "metric"], how="left", indicator="paired")

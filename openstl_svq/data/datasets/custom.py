@@ -128,12 +128,13 @@ def splits_of(source: Source, path: Path | str, config: Entry, *, use_augment: b
     scaling = _scaling(source.frames, parts[0], config.get("normalise") or ("standard" if source.field else "none"))
 
     datasets = []
-    for name, split in zip(("training", "validation", "test"), parts):
+    keys = SPLITS if by_dates else ("split",) * 3
+    for name, split, key in zip(("training", "validation", "test"), parts, keys):
         inside = anchors[np.isin(anchors + idx_in[0], split) & np.isin(anchors + idx_out[-1], split)]
         if not len(inside):
             raise ValueError(
-                f"{path}: the {name} part has {len(split)} frames and no {len(idx_in)} + {len(idx_out)} "
-                f"in a row at one interval, which one window needs{_uneven(source)}. Give more data, another split, or "
+                f"{key} {config[key]}: the {name} part of {path} has {len(split)} frames and no {len(idx_in)} + {len(idx_out)} "
+                f"in a row at one interval, which one window needs{_uneven(source)}. Give more data, another {key}, or "
                 "shorter pre_seq_length and aft_seq_length."
             )
         augment = CropAndFlip(0.95) if use_augment and name == "training" else None
@@ -181,9 +182,8 @@ def _same_shape(frames, in_shape, crop, path):
     if found != wanted:
         says = str([in_shape[0], *found]).replace(" ", "")
         raise ValueError(
-            f"{path}: frames have shape {found} (channels, height, width)"
-            f"{' once cropped' if crop else ''}, in_shape {list(in_shape)} asks for {wanted}. Give "
-            f"in_shape={says}; height and width must be multiples of what the model downsamples by (4 "
+            f"in_shape {list(in_shape)} asks for frames of {wanted} (channels, height, width), and those in --data_root {path} "
+            f"have {found}{' once cropped' if crop else ''}. Give in_shape={says}; height and width must be multiples of what the model downsamples by (4 "
             "with N_S=4): crop=[height,width] cuts the middle out."
         )
 

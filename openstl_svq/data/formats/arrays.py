@@ -36,7 +36,7 @@ def open_array(path: Path, data_name: str | Sequence[str] | None = None, *, byte
         names = [name for name in content.files if name not in ("time", "times")]
         if data_name is None and len(names) != 1 and "frames" not in names:
             raise ValueError(
-                f"{path} has the arrays {', '.join(names)}: say which one with data_name, or call it frames."
+                f"data_name is not given, and {path} has the arrays {', '.join(names)}: say which one, or call it frames."
             )
         name = choose("array", data_name or ("frames" if "frames" in names else names[0]), names)
         array = read_member(content, name, path)

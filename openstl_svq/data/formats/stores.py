@@ -80,9 +80,11 @@ def source_of(
     if not usable:
         raise ValueError(f"{where} has no variable (time, y, x) or (time, z, y, x).")
     if data_name is None and len(usable) > 1:
-        raise ValueError(f"{where} has the variables {', '.join(usable)}: say which with data_name.")
+        raise ValueError(
+            f"data_name is not given, and {where} has the variables {', '.join(usable)}: say which of them."
+        )
     for name in names:
-        choose("variable", name, usable)
+        choose("variable", name, usable, hint=" Give data_name so.")
     stretches = [
         _in_order([_time_first(d[name], where) for d in opened if name in d.data_vars], where) for name in names
     ]
@@ -90,7 +92,7 @@ def source_of(
         stretches = [[_at_levels(piece, level, where) for piece in pieces] for pieces in stretches]
         if not any(pieces[0].ndim == 4 for pieces in stretches):
             raise ValueError(
-                f"{where}: level={list(level)} is asked for, and {', '.join(names)} has no dimension of levels. Leave level out."
+                f"level {list(level)} is asked for, and {', '.join(names)} in {where} has no dimension of levels. Leave level out."
             )
     arrays = [pieces[0] for pieces in stretches]
     dated = [np.concatenate([_times_of(piece) for piece in pieces]) for pieces in stretches]
@@ -161,7 +163,7 @@ def _at_levels(array, level: Sequence[float], where):
     wanted = list(level) if isinstance(level, (list, tuple)) else [level]
     if absent := [z for z in wanted if z not in there]:
         raise ValueError(
-            f"{where}: {array.name} has no {dim} {absent}; it has {there.tolist()}. Set level to what is there."
+            f"level {absent} is not there: {array.name} in {where} has {dim} {there.tolist()}. Set level to some of them."
         )
     return array.isel({dim: [int(np.flatnonzero(there == z)[0]) for z in wanted]})
 

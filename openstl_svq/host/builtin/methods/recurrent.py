@@ -29,6 +29,7 @@ class RecurrentMethod(Base_method):
     The loss is the squared error of all frames but the first, those of the input too; see :meth:`loss`.
     """
 
+    points: Tensor | None = None  # indices into the flattened C, H, W that losses are over; None for all
     defaults = SCHEDULED | REVERSE
     config_keys = defaults.keys() | UNREAD
 
@@ -46,7 +47,10 @@ class RecurrentMethod(Base_method):
         batch_x, batch_y = batch
         shown = self.shown(len(batch_x), batch_x.shape[1], batch_y.shape[1])
         forecasts, penalty = self.model(batch_x, batch_y, shown)
-        loss = self.loss(forecasts, torch.cat([batch_x, batch_y], dim=1)[:, 1:], penalty)
+        truth = torch.cat([batch_x, batch_y], dim=1)[:, 1:]
+        if self.points is not None:  # those that are not missing alone
+            forecasts, truth = (frames.flatten(2)[..., self.points] for frames in (forecasts, truth))  # (B, T, n)
+        loss = self.loss(forecasts, truth, penalty)
         self.log(
             "train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=len(batch_x)
         )
