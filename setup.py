@@ -29,6 +29,7 @@ test = [
     "scikit-video>=1.1.11",
     "nbclient>=0.10",
     "ipykernel>=6.29",
+    "playwright>=1.45",  # reports in headless Chromium, which is found where the system has it
     *video,
     *zarr,
     *export,
@@ -54,6 +55,7 @@ setup(
         "openstl_svq.configs": ["**/*.py"],
         "openstl_svq.data": ["weather_sample/weather/*/*.nc"],
         "openstl_svq.predict": ["pretrained/*/*"],
+        "openstl_svq.report": ["page.html"],
         "openstl_svq.reproduce": ["paper.csv"],
     },
     python_requires=">=3.10",
@@ -72,6 +74,7 @@ setup(
         "netCDF4>=1.6.5",
         "imageio>=2.33",
         "matplotlib>=3.8",
+        "jinja2>=3.1",
         "tqdm>=4.65",
         "vector-quantize-pytorch>=1.28",
     ],

@@ -41,6 +41,12 @@ def registries():
     restore()
 
 
+def chromium() -> str | None:
+    """Where this machine has a Chromium."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
 def _real_openstl():
     """The mesh library that PyPI calls openstl has no `methods` package."""
     try:
@@ -52,6 +58,7 @@ def _real_openstl():
 def pytest_collection_modifyitems(config, items):
     """Skips what needs something that is not here; the markers in pyproject.toml say what that is."""
     there = {
+        "browser": chromium() is not None and importlib.util.find_spec("playwright") is not None,
         "gpu": torch.cuda.is_available(),
         "network": bool(os.environ.get("OPENSTL_SVQ_TEST_NETWORK")),
         "openstl": _real_openstl(),

@@ -15,7 +15,7 @@ ORDER = [
     ("methods",),
     ("training",),
     ("predict", "sweep", "figures", "benchmarks"),
-    ("reproduce",),
+    ("reproduce", "report"),
     ("commands",),
 ]
 BELOW = {room: {r for rooms in ORDER[:k] for r in rooms} for k, rooms in enumerate(ORDER) for room in rooms}

@@ -70,15 +70,15 @@ def test_several_channels_are_drawn_below_each_other(drawn):
         shared = {(n.vmin, n.vmax) for row in rows[4 * channel : 4 * channel + 3] for _, _, n in row}
         assert shared == {(min(x[:, channel].min() for x in arrays[:2]), max(x[:, channel].max() for x in arrays[:2]))}
     rms = [np.sqrt(np.mean((arrays[2] - arrays[1])[0, c] ** 2)) for c in (0, 1)]
-    assert [rows[3][0][0], rows[7][0][0]] == [f"RMS {rms[0]:.3g} m s$^{{-1}}$", f"RMS {rms[1]:.3g}"]
+    assert [rows[3][0][0], rows[7][0][0]] == [f"RMS {rms[0]:.3g} m s⁻¹", f"RMS {rms[1]:.3g}"]
     error = "error\n(pred. − truth)"
     assert labels_of(figure) == [
         "u10\ninput",
         "u10\ntruth",
         "u10\nprediction",
-        "u10, m s$^{-1}$",
+        "u10, m s⁻¹",
         error,
-        "m s$^{-1}$",
+        "m s⁻¹",
         "r\ninput",
         "r\ntruth",
         "r\nprediction",

@@ -26,11 +26,23 @@ class Table:
     title: str = ""
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def heads(self) -> list[str]:
+        return [c if isinstance(c, str) else c[0] for c in self.columns.values()]
+
+    @property
+    def cells(self) -> list[list[str]]:
+        """The rows as text."""
+        return [[self._cell(row.get(k), column) for k, column in self.columns.items()] for row in self.rows]
+
+    @property
+    def right(self) -> list[bool]:
+        """Whether a column is one of numbers."""
+        return [all(_is_number(row.get(key)) for row in self.rows) for key in self.columns]
+
     def markdown(self) -> str:
-        heads = [c if isinstance(c, str) else c[0] for c in self.columns.values()]
-        cells = [heads, *([self._cell(row.get(k), column) for k, column in self.columns.items()] for row in self.rows)]
-        widths = [max(3, *(len(row[i]) for row in cells)) for i in range(len(heads))]
-        right = [all(_is_number(row.get(key)) for row in self.rows) for key in self.columns]
+        cells, right = [self.heads, *self.cells], self.right
+        widths = [max(3, *(len(row[i]) for row in cells)) for i in range(len(self.heads))]
 
         def line(row):
             return "| " + " | ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right)) + " |"

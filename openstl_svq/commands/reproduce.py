@@ -41,7 +41,9 @@ def main():
     from openstl_svq.files import inside
     from openstl_svq.metrics import find_metric
     from openstl_svq.naming import choose
+    from openstl_svq.report import write_report
     from openstl_svq.reproduce import compare, list_plans, load_plan, published, runs, write
+    from openstl_svq.sweep import results
 
     if args.list:
         print("\n".join(f"{name:4} {load_plan(name).title}" for name in list_plans()))
@@ -76,6 +78,8 @@ def main():
         [p.run for p in planned], folder, TRAIN, lambda: write(plan, table(), folder, args.scale), launcher
     )
     print(f"\n{write(plan, table(), folder, args.scale)}\n\ntables: {folder}/table.md, table.csv, table.tex")
+    rows = sweep.runs_table([p.run for p in planned], folder, ("dataset", "config_file", "seed"), failed)
+    print(f"runs: {results.write(rows, folder / results.FILE)}\nreport: {write_report(folder)}")
     if failed:
         sys.exit(sweep.failures(failed, len(planned), folder))
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .registry import register_figure
-from .style import SMALL, TEXT, painter, tidy
+from .style import SMALL, TEXT, painter, tidy, unit_text, with_unit
 from .trained_run import TrainedRun
 
 _SATURATED = 99.5  # percentile of the errors above which their colours are the last
@@ -43,7 +43,9 @@ def plot_error_maps(
         image = draw(axis, values, style)
         axis.set_title(name, fontsize=TEXT)
         axis.tick_params(labelsize=SMALL - 1, length=2)
-        bar = figure.colorbar(image, ax=axis, shrink=0.8, label=unit, extend="both" if values is mean_error else "max")
+        bar = figure.colorbar(
+            image, ax=axis, shrink=0.8, label=unit_text(unit), extend="both" if values is mean_error else "max"
+        )
         bar.ax.tick_params(labelsize=SMALL)
     return figure
 
@@ -65,7 +67,7 @@ def plot_error_by(panels: dict[str, dict[str, tuple[Sequence, Sequence[float]]]]
         axis.set_xlabel(label, fontsize=TEXT)
         axis.set_ylim(bottom=0)
         tidy(axis)
-    figure.axes[0].set_ylabel(f"RMSE ({unit})" if unit else "RMSE", fontsize=TEXT)
+    figure.axes[0].set_ylabel(with_unit("RMSE", unit), fontsize=TEXT)
     figure.axes[0].legend(fontsize=SMALL, frameon=False)
     return figure
 

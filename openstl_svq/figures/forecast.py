@@ -1,6 +1,5 @@
 """One forecast: input, truth, prediction and error."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +8,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from .registry import register_figure
-from .style import SMALL, TEXT, painter
+from .style import SMALL, TEXT, painter, unit_text
 from .trained_run import TrainedRun
 
 _PANEL = 1.9  # inches, the longer side of a frame
@@ -69,7 +68,7 @@ def plot_forecast(
         "channel_names", channel_names, count, [f"channel {c}" for c in range(count)] if count > 1 else [""], "channels"
     )
     units = [units] * count if units is None or isinstance(units, str) else list(units)
-    units = [_unit(unit) for unit in _labels("units", [unit or "" for unit in units], count, [], "channels")]
+    units = [unit_text(unit) for unit in _labels("units", [unit or "" for unit in units], count, [], "channels")]
     draw, aspect = painter(lat, lon, height, width)
     on_map = lat is not None
     colour = (
@@ -209,11 +208,6 @@ def _rms_labels(error: np.ndarray, unit: str) -> list[str]:
 def _in_unit_range(values: np.ndarray) -> bool:
     finite = values[np.isfinite(values)]
     return bool(finite.size and finite.min() >= 0 and finite.max() <= 1)
-
-
-def _unit(unit: str) -> str:
-    """For a label: exponents raised, a share as no unit."""
-    return "" if unit in ("1", "(0 - 1)") else re.sub(r"\*\*(-?\d+)", r"$^{\1}$", unit)
 
 
 def _step(offset: int) -> str:

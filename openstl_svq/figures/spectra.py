@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .registry import register_figure
-from .style import SMALL, TEXT, tidy
+from .style import SMALL, TEXT, tidy, with_unit
 from .trained_run import TrainedRun
 
 
@@ -40,7 +40,7 @@ def plot_spectra(spectra: Mapping[str, np.ndarray], unit: str = "") -> Figure:
         below.semilogx(
             wavenumber, power / np.where(reference > 0, reference, np.nan), color=f"C{number}", linewidth=1.2
         )
-    above.set_ylabel(f"power ({unit}²)" if unit else "power", fontsize=TEXT)
+    above.set_ylabel(with_unit("power", unit and f"({unit})^2" if " " in unit else unit and f"{unit}^2"), fontsize=TEXT)
     below.set_ylabel(f"ratio to {truth}", fontsize=TEXT)
     below.set_xlabel("wavenumber along rows", fontsize=TEXT)
     above.legend(fontsize=SMALL, frameon=False)

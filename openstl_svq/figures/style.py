@@ -1,6 +1,8 @@
 """What the figures share: sizes of type, axes without clutter, maps, and writing."""
 
+import io
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,25 @@ from matplotlib.figure import Figure
 from ..files import replacing
 
 SMALL, TEXT = 7.5, 9
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def unit_text(unit: str | None) -> str:
+    """A unit for people: exponents raised, a share as no unit.
+
+    >>> unit_text("m s**-1"), unit_text("W m-2"), unit_text("K^2"), unit_text("(0 - 1)")
+    ('m s⁻¹', 'W m⁻²', 'K²', '')
+    """
+    if unit in (None, "1", "(0 - 1)"):
+        return ""
+    power = r"(?:\*\*|\^)(-?\d+)|(?<=[A-Za-z])(-\d+)\b"
+    return re.sub(power, lambda found: (found[1] or found[2]).translate(_RAISED), str(unit))
+
+
+def with_unit(name: str, unit: str | None) -> str:
+    """``name (unit)``, or the name alone where there is no unit."""
+    text = unit_text(unit)
+    return f"{name} ({text})" if text else name
 
 
 def tidy(axis: Axes) -> None:
@@ -46,5 +67,12 @@ def painter(lat: np.ndarray | None, lon: np.ndarray | None, height: int, width: 
 def save(figure: Figure, path: str | os.PathLike) -> Path:
     """Writes ``figure`` as PNG, complete or not at all."""
     with replacing(path) as partial:
-        figure.savefig(partial, format="png", bbox_inches="tight", pad_inches=0.05)
+        partial.write_bytes(png(figure))
     return Path(path)
+
+
+def png(figure: Figure) -> bytes:
+    """``figure`` as PNG."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", bbox_inches="tight", pad_inches=0.05)
+    return file.getvalue()

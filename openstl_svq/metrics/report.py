@@ -66,7 +66,7 @@ def tidy_rows(results: Mapping[str, Scores], units: str | Mapping[str, str | Non
             leads = enumerate(value, 1) if isinstance(value, Sequence) else [("", value)]
             for lead, single in leads:
                 rows.append(
-                    {"model": model, "metric": metric, "lead": lead, "value": single, "unit": _unit(metric, units)}
+                    {"model": model, "metric": metric, "lead": lead, "value": single, "unit": score_unit(metric, units)}
                 )
     return rows
 
@@ -119,7 +119,7 @@ def format_table(results: Mapping[str, Scores], units: str | Mapping[str, str | 
         names = [name for name in names if _is_whole(name)]
     cells = [["forecast", *names]]
     if units:
-        cells.append(["", *(_unit(name, units) for name in names)])
+        cells.append(["", *(score_unit(name, units) for name in names)])
     cells += [
         [model, *(f"{scores[name]:.5g}" if name in scores else "-" for name in names)]
         for model, scores in results.items()
@@ -150,7 +150,7 @@ def _skill(score: str) -> str:
     return metric.skill if metric else ""
 
 
-def _unit(score: str, units: str | Mapping[str, str | None] | None) -> str:
+def score_unit(score: str, units: str | Mapping[str, str | None] | None) -> str:
     """``score`` as ``mse_u``: the unit of mse, with that of the data or of u in it."""
     metric = find_metric(score)
     of = score.partition("_")[2]

@@ -97,9 +97,10 @@ def read(place: str | os.PathLike) -> Table:
     )
 
 
-def write(table: Table, path: Path) -> None:
+def write(table: Table, path: str | os.PathLike) -> Path:
     """Writes ``table``, complete or not at all."""
     write_text(path, table.csv())
+    return Path(path)
 
 
 def axes_of(table: Table) -> list[str]:
@@ -118,9 +119,10 @@ def finished(table: Table) -> list[dict]:
 
 
 def arms(table: Table) -> list[dict]:
-    """The rows of finished runs, each with ``arm``: the values of its axes, the seed aside."""
+    """The rows of finished runs, each with ``arm``: its values of the axes that have several, the seed aside."""
     others = [axis for axis in axes_of(table) if axis != "seed"]
-    return [{**row, "arm": ", ".join(str(row.get(axis, "")) for axis in others)} for row in finished(table)]
+    several = [axis for axis in others if len({str(row.get(axis)) for row in table.rows}) > 1] or others
+    return [{**row, "arm": ", ".join(str(row.get(axis, "")) for axis in several)} for row in finished(table)]
 
 
 def configuration_hash(config: Mapping) -> str:
