@@ -179,6 +179,13 @@ def test_a_sweep_on_one_page(sweep, tmp_path):
     assert "method 'simvp_svq'" in settings and " seed " not in settings and "quant_position" not in settings
 
 
+def test_a_sweep_of_which_nothing_is_finished_is_reported_too(tmp_path):
+    rows = [{"seed": 0, "state": "failed", "run": "seed-0"}]
+    results.write(results._table(["seed"], rows), tmp_path / "results.csv")
+    text = Reader(write_report(tmp_path)).text
+    assert "0 of 1 runs are finished" in text and "seed-0 failed: nothing was printed" in text
+
+
 def test_a_folder_of_runs_that_were_trained_one_by_one(tmp_path):
     for lr in ("0.1", "0.2"):
         a_run(tmp_path / f"lr{lr}", "--lr", lr)

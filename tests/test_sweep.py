@@ -285,7 +285,7 @@ def test_files_of_the_tables(place):
     table, runs = summarised(place, baseline={"quantizer": "none"})
     sweep.write_tables(place.folder, sweep.runs_table(runs, place.folder, ["model_type", "quantizer", "seed"]), table)
     lines = (place.folder / "results.csv").read_text().splitlines()
-    assert lines[0] == "model_type,quantizer,seed,state,run,mse,configuration"
+    assert lines[0] == "model_type,quantizer,seed,state,run,mse,dataset,method,configuration"
     assert lines[1].startswith("gSTA,none,0,finished,model_type-gSTA_quantizer-none_seed-0,1.0,")
     assert "mse_mean" in (place.folder / "summary.csv").read_text().splitlines()[0]
     assert (place.folder / "summary.md").read_text().startswith("| model_type")

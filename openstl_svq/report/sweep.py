@@ -39,8 +39,8 @@ def page_of_sweep(folder: Path) -> Page:
     heading = _heading(folder)
     return Page(
         heading or f"Sweep {folder.resolve().name}",
-        f"{len(rows)} of {len(table.rows)} runs are finished, {len(groups)} setting{'s' if len(groups) > 1 else ''}"
-        f" over {_several(rows, 'seed')}.",
+        f"{len(rows)} of {len(table.rows)} runs are finished, {len(groups)} setting{'s' if len(groups) != 1 else ''}"
+        f" over {_several(table.rows, 'seed')}.",
         [
             _what(folder, table, config),
             _scores(folder, table, groups, compared=heading is None),

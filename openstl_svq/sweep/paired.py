@@ -82,6 +82,9 @@ def compare_sweeps(a: Table, b: Table, metrics: Sequence[str] | None = None, alp
     Raises:
         ValueError: axes that do not fit, no pair, a run that is there twice, a score that one of them lacks.
     """
+    for name, table in (("A", a), ("B", b)):
+        if not finished(table):
+            raise ValueError(f"{name} has no finished run.")
     axes = _shared_axes(a, b)
     shared = [name for name in scores_of(a) if name in scores_of(b)]
     if not shared:

@@ -88,8 +88,6 @@ def read(place: str | os.PathLike) -> Table:
             f"{path} is no results.csv of a sweep (a column {_STATE!r} and a column 'run' are not there); "
             "tools/sweep.py writes one, and tools/study.py SWEEP --rows FILE from the folder of an older sweep."
         )
-    if not any(line[_STATE] == "finished" for line in lines):
-        raise ValueError(f"{path} has no finished run.")
     texts = {*columns[: columns.index(_STATE)], _STATE, "run", *PROVENANCE}
     return Table(
         {column: column for column in columns},
@@ -137,7 +135,8 @@ def _of_run(place: Path, config: Mapping) -> dict:
     """What a run's folder says: name, scores, last values, costs, provenance."""
     from ..figures.curves import training_curves  # matplotlib, which a plan does not need
 
-    row = {"run": place.name, "configuration": configuration_hash(config)}
+    row: dict = {"run": place.name, "configuration": configuration_hash(config)}
+    row |= {key: config[name] for key, name in (("dataset", "dataname"), ("method", "method")) if config.get(name)}
     if (found := scores(place)) is None:
         return row
     saved = json.loads((place / "metrics.json").read_text(encoding="utf-8")).get("provenance") or {}
