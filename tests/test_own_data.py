@@ -1,5 +1,9 @@
 """Data that real people have: land, calendars, levels, several files, odd sizes, grids in another order."""
 
+import csv
+import json
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +16,7 @@ from openstl_svq.data import load_data
 from openstl_svq.data.times import Clock
 from openstl_svq.methods import get_method
 from openstl_svq.methods.quantized import Quantized
+from openstl_svq.predict import forecast_file
 from openstl_svq.training.experiment import Experiment
 
 LAT, LON = np.linspace(-35, 35, 8), 30.0 * np.arange(12)
@@ -300,3 +305,227 @@ def test_weather_with_land(tmp_path):
 def test_datasets_of_images_have_no_mask(tmp_path):
     with pytest.raises(ValueError, match="mask: the loader of kth has no such option"):
         load_data("kth", 4, 4, 0, tmp_path, mask="land")
+
+
+# ---- levels, several files, other orders of the grid ----
+
+
+def on_levels(times, levels=(500.0, 850.0)):
+    """A field on pressure levels, warmer below."""
+    data = xr.concat([field(times, "t", "K") + z / 10 for z in levels], xr.Variable("plev", list(levels)))
+    return data.transpose("time", "plev", "lat", "lon").rename("t").assign_attrs(units="K")
+
+
+def test_levels_are_chosen_by_their_values(tmp_path):
+    data = on_levels(hourly())
+    data.to_netcdf(tmp_path / "t.nc")
+    experiment, scores, model = train(tmp_path / "t.nc", tmp_path, level=[850])
+    x, _ = experiment.data.train_loader.dataset[0]
+    wanted = data.sel(plev=850)[:4].values
+    assert_close(x[:, 0].numpy() * float(model.hparams.test_std) + float(model.hparams.test_mean), wanted, rtol=1e-5)
+    forecast = model.predict(data)
+    assert forecast["plev"].values.tolist() == [850] and forecast.sizes["time"] == 2
+    np.testing.assert_array_equal(forecast.values[:, 0], model.predict(data.sel(plev=[850]))[:, 0])
+    with pytest.raises(ValueError, match=r"level \[700\] is not there: t in .* has plev \[500.0, 850.0\]"):
+        train(tmp_path / "t.nc", tmp_path, level=[700])
+    field(hourly()).to_netcdf(tmp_path / "sst.nc")
+    with pytest.raises(ValueError, match=r"level \[850\] is asked for, and sst .* has no dimension of levels"):
+        train(tmp_path / "sst.nc", tmp_path, level=850)
+
+
+def test_every_level_has_its_scores(tmp_path):
+    on_levels(hourly()).to_netcdf(tmp_path / "t.nc")
+    _, scores, _ = train(tmp_path / "t.nc", tmp_path, channels=2)
+    model = scores["model"]
+    assert_close(model["mse"], (model["mse_t_plev_500"] + model["mse_t_plev_850"]) / 2, rtol=1e-6)
+
+
+def windows(path, channels=1, **settings):
+    entry = {"in_shape": [4, channels, 8, 12], "pre_seq_length": 4, "aft_seq_length": 2, "split": [0.6, 0.2, 0.2]}
+    return load_data("custom", 4, 4, 0, path, **{**entry, **settings})[0].dataset
+
+
+def test_files_of_stretches_of_time_are_one_series(tmp_path):
+    data = field(hourly(), land=None)
+    folder = tmp_path / "years"
+    folder.mkdir()
+    data.to_netcdf(tmp_path / "whole.nc")
+    data[40:].to_netcdf(folder / "a_second.nc")  # their order is that of their times, not of their names
+    data[:40].to_netcdf(folder / "b_first.nc")
+    whole = windows(tmp_path / "whole.nc")
+    for place in (folder, folder / "*.nc", folder / "?_*.nc"):
+        parts = windows(place)
+        assert len(parts) == len(whole)
+        assert all(torch.equal(a, b) for i in range(len(whole)) for a, b in zip(whole[i], parts[i]))
+    data[30:50].to_netcdf(folder / "c_twice.nc")
+    with pytest.raises(ValueError, match="times of sst are there twice"):
+        windows(folder)
+
+
+def test_files_of_variables_become_channels(tmp_path):
+    folder = tmp_path / "variables"
+    folder.mkdir()
+    sst, ssh = field(hourly()), field(hourly(), "ssh", "m") / 10
+    sst.to_netcdf(folder / "sst.nc"), ssh.to_netcdf(folder / "ssh.nc")
+    both = windows(folder, channels=2, data_name=["ssh", "sst"])
+    assert both.data_name == ["ssh", "sst"]
+    assert_close(both.in_units(both[0][0].numpy(), None)[:, 1], sst[:4].values, rtol=1e-5)
+    with pytest.raises(ValueError, match="data_name is not given, and .* has the variables ssh, sst"):
+        windows(folder, channels=2)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A run on a field without land: its folder, the data, and the model."""
+    folder = tmp_path_factory.mktemp("plain")
+    data = field(hourly())
+    data.to_netcdf(folder / "sst.nc")
+    return folder, data, train(folder / "sst.nc", folder)[2]
+
+
+def test_other_orders_of_the_grid_are_taken_and_given_back(plain, tmp_path):
+    _, data, model = plain
+    turned = data.isel(lat=slice(None, None, -1)).assign_coords(lon=(data["lon"] + 180) % 360 - 180).sortby("lon")
+    assert turned["lon"].values[0] == -180 and turned["lat"].values[0] == 35
+    forecast = model.predict(turned)
+    xr.testing.assert_equal(forecast["lon"].reset_coords(drop=True), turned["lon"])
+    back = forecast.assign_coords(lon=forecast["lon"] % 360).sortby("lon").sortby("lat")
+    np.testing.assert_array_equal(back.values, model.predict(data).values)
+    for name, value in model.score(data)["model"].items():
+        assert_close(model.score(turned)["model"][name], value, rtol=1e-6)
+    turned.to_netcdf(tmp_path / "turned.nc")
+    forecast_file(model, tmp_path / "turned.nc", tmp_path / "forecast.nc")
+    np.testing.assert_array_equal(xr.open_dataset(tmp_path / "forecast.nc")["sst"].values, forecast.values)
+    with pytest.raises(ValueError, match="lat goes from .* another grid"):
+        model.predict(data.assign_coords(lat=data["lat"] + 2))
+
+
+# ---- sizes and the seam ----
+
+
+def test_frames_of_odd_size_are_padded_and_cut_back(tmp_path):
+    data = field(hourly(), lat=LAT[:7], lon=LON[:11])
+    data.to_netcdf(tmp_path / "odd.nc")
+    with pytest.raises(ValueError, match="frames of 7 x 11 cannot be divided .* Give --pad"):
+        train(tmp_path / "odd.nc", tmp_path, size=(7, 11))
+    _, scores, model = train(tmp_path / "odd.nc", tmp_path, size=(7, 11), pad=True)
+    assert model.hparams.pad == 2 and model.predict(data).shape == (2, 7, 11)
+    x = torch.randn(1, 4, 1, 7, 11, generator=torch.Generator().manual_seed(0))
+    larger = torch.nn.functional.pad(x[0], (0, 1, 0, 1), mode="replicate")[None]
+    even = get_method("simvp_svq").cls(
+        **{**model.hparams, "in_shape": [4, 1, 8, 12], "pad": False, "steps_per_epoch": 1}
+    )
+    even.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        assert_close(model(x), even.eval()(larger)[..., :7, :11], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("pad_mode", ["circular", "zeros"])
+def test_longitudes_around_the_globe_have_no_seam(pad_mode):
+    """A shift of the input around the globe shifts the forecast, with circular padding alone."""
+    args = config.resolve(
+        [], base={"method": "simvp_svq", "dataname": "custom", "in_shape": [4, 1, 8, 12], "aft_seq_length": 2, **SMALL},
+        keywords={"pad_mode": pad_mode},
+    )  # fmt: skip
+    method = get_method("simvp_svq").cls(steps_per_epoch=1, test_mean=0.0, test_std=1.0, save_dir=".", **vars(args))
+    x = torch.randn(1, 4, 1, 8, 12, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        there, back = method.eval()(x.roll(4, -1)), method(x).roll(4, -1)
+    assert torch.allclose(there, back, atol=1e-5) == (pad_mode == "circular")
+
+
+# ---- anomalies, units, coordinates, climatology ----
+
+
+def test_anomalies_from_the_months_of_the_training(tmp_path):
+    data = field(mid_months(72))
+    data.to_netcdf(tmp_path / "sst.nc")
+    experiment, _, model = train(tmp_path / "sst.nc", tmp_path, anomaly="monthly", split=[0.5, 0.25, 0.25])
+    usual = data[:36].groupby("time.month").mean()
+    assert_close(model.cycle.means[:, 0], usual.values, rtol=1e-5)
+    train_set = experiment.data.train_loader.dataset
+    frames = np.concatenate([values for values, _ in train_set.frames()])
+    assert_close(frames.reshape(3, 12, -1).mean(0), np.zeros((12, 96)), atol=1e-5)
+    forecast = model.predict(data)
+    x = (data[-4:].values - usual.sel(month=data["time.month"][-4:]).values)[None, :, None]
+    mean, std = float(model.hparams.test_mean), float(model.hparams.test_std)
+    with torch.no_grad():
+        y = model(torch.from_numpy((x - mean) / std).float())[0, :2, 0].numpy()
+    assert_close(forecast.values, y * std + mean + usual.sel(month=[1, 2]).values, rtol=1e-4)
+    with pytest.raises(ValueError, match="give a DataArray, or times="):
+        model.predict(data.values[:, None])
+
+
+def test_anomalies_from_the_hours_of_the_day(tmp_path):
+    data = field(hourly(80))
+    data.to_netcdf(tmp_path / "sst.nc")
+    _, _, model = train(tmp_path / "sst.nc", tmp_path, anomaly="hourly")
+    assert model.cycle.groups.tolist() == [0, 6, 12, 18]  # of January
+    first = data[:40].groupby("time.hour").mean()
+    assert_close(model.cycle.means[:, 0], first.values, rtol=1e-5)
+    shifted = data.assign_coords(time=data["time"] + np.timedelta64(3, "h"))
+    with pytest.raises(ValueError, match="no frame in the month and hour of 2019-01-"):
+        model.predict(shifted)
+
+
+def test_variables_of_unlike_units_have_rows_of_their_own(tmp_path, capsys):
+    pair = xr.Dataset({"sst": field(hourly()), "ssh": field(hourly(), "ssh", "m") / 100})
+    pair["ssh"].attrs["units"] = "m"
+    pair.to_netcdf(tmp_path / "pair.nc")
+    experiment, scores, model = train(tmp_path / "pair.nc", tmp_path, channels=2, data_name=["sst", "ssh"])
+    found = scores["model"]
+    assert "mse" not in found and found["mse_ssh"] < found["mse_sst"] / 100
+    variances = np.asarray(model.hparams.test_std).ravel() ** 2
+    assert_close(
+        found["mse_normalised"], np.mean([found["mse_sst"] / variances[0], found["mse_ssh"] / variances[1]]), rtol=1e-5
+    )
+    with open(experiment.save_dir / "metrics.csv") as file:
+        units = {row["metric"]: row["unit"] for row in csv.DictReader(file) if row["model"] == "model"}
+    assert (units["mse_sst"], units["mse_ssh"], units["mae_ssh"], units["mse_normalised"]) == ("degC^2", "m^2", "m", "")
+    printed = capsys.readouterr().out
+    assert "degC^2" in printed and "m^2" in printed
+
+
+def test_coordinates_of_a_curvilinear_grid_are_kept(tmp_path):
+    y, x = np.mgrid[0:8, 0:12]
+    data = field(hourly()).drop_vars(["lat", "lon"]).rename(lat="y", lon="x")
+    data = data.assign_coords(
+        latitude=(("y", "x"), 50 + y + x / 10, {"units": "degrees_north"}), longitude=(("y", "x"), x - y / 10.0)
+    )
+    data.to_netcdf(tmp_path / "tilted.nc")
+    _, _, model = train(tmp_path / "tilted.nc", tmp_path)
+    forecast = model.predict(data)
+    forecast_file(model, tmp_path / "tilted.nc", tmp_path / "forecast.nc")
+    for made in (forecast, xr.open_dataset(tmp_path / "forecast.nc")["sst"]):
+        for name in ("latitude", "longitude"):
+            np.testing.assert_array_equal(made[name].values, data[name].values)
+        assert made["latitude"].attrs["units"] == "degrees_north" and made["latitude"].dims == ("y", "x")
+
+
+@pytest.mark.parametrize(
+    "times, said",
+    [
+        (mid_months(48), "seasonal, fitted to the training frames"),
+        (hourly(), "constant, .* since these do not cover a year"),
+        (None, "constant, .* since these have no times"),
+    ],
+)
+def test_which_climatology_is_scored_is_said_and_kept(times, said, tmp_path, capsys):
+    path = tmp_path / ("sst.npy" if times is None else "sst.nc")
+    if times is None:
+        np.save(path, field(hourly()).values)
+    else:
+        field(times).to_netcdf(path)
+    experiment, _, _ = train(path, tmp_path)
+    assert re.search(f"\nclimatology: {said}", capsys.readouterr().out)
+    kept = json.loads((experiment.save_dir / "metrics.json").read_text())["provenance"]["climatology"]
+    assert kept == said.partition(",")[0]
+
+
+def test_a_forecast_goes_on_from_28_february_with_1_march_where_there_is_no_29(tmp_path):
+    pytest.importorskip("cftime")
+    data = field(np.array(xr.date_range("2003-12-01", periods=90, calendar="noleap", use_cftime=True)))
+    data.to_netcdf(tmp_path / "noleap.nc")
+    _, _, model = train(tmp_path / "noleap.nc", tmp_path)
+    assert str(data["time"].values[-1]) == "2004-02-28 00:00:00"
+    assert [str(t)[:10] for t in model.predict(data)["time"].values] == ["2004-03-01", "2004-03-02"]

@@ -144,10 +144,10 @@ def windows_of(model: "Forecaster", data: Any, *, check_units: bool = True) -> W
     """All windows in ``data`` with the frames to forecast, normalised as in the training."""
     hparams = model.hparams
     inputs, leads = offsets_of(hparams, hparams.aft_seq_length)
-    source, series = open_data(model, data, check_units=check_units)
+    _, series = open_data(model, data, check_units=check_units)
     windows = windows_in(series, np.concatenate([inputs, leads]), "all", _WHERE)  # (n, T_in + T_out)
     missing = hparams.get("missing")
-    source = replace(source.less(model.cycle), missing=None if missing is None else np.asarray(missing))
+    source = replace(series.source.less(model.cycle), missing=None if missing is None else np.asarray(missing))
     return WindowDataset(source, windows, 0 * inputs, 0 * leads, scaling=_scaling(hparams))
 
 
