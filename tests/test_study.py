@@ -120,3 +120,5 @@ def test_the_command_line(sweep, monkeypatch, capsys):
         assert "| SVQ " in capsys.readouterr().out
         assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert len(list(csv.DictReader(out.open()))) == 6
+    by_step = csv.DictReader(out.with_name("runs_dynamics.csv").open())
+    assert [float(row["latent_after"]) for row in by_step if row["arm"] == "SVQ"] == [1, 6]  # means of seeds 0, 1, 2

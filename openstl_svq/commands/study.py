@@ -1,12 +1,34 @@
 """The rows of a study's runs, and what they say: every arm against its reference, with corrected intervals.
 
-python tools/study.py work_dirs/study --rows docs/study/runs.csv      # rows of a sweep (its results.csv), table and figure
+python tools/study.py work_dirs/study --rows docs/study/runs.csv      # rows of a sweep (its results.csv), table and figure,
+                                                                      # and runs_dynamics.csv: latent, fold and blocks by step
 python tools/study.py --rows docs/study/runs.csv                      # table and figure from the rows
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openstl_svq import cli
+
+if TYPE_CHECKING:
+    from openstl_svq.benchmarks.tables import Table
+
+
+def dynamics(sweep: Path, rows: list[dict]) -> "Table":
+    """What each arm's runs logged of latent, fold and blocks, by step: means over its runs, as a table."""
+    import pandas as pd
+
+    from openstl_svq.benchmarks.tables import Table
+    from openstl_svq.figures.curves import DYNAMICS, training_curves
+
+    wanted = [key for names in DYNAMICS.values() for key in names.values()]
+    logged = []
+    for row in rows:
+        curves = training_curves(sweep / row["run"], by="step")
+        columns = {key.replace(" ", "_"): pd.Series(curves[key][1], curves[key][0]) for key in wanted if key in curves}
+        logged.append(pd.DataFrame(columns).rename_axis("step").reset_index().assign(arm=row["arm"]))
+    means = pd.concat(logged).groupby(["arm", "step"], as_index=False).mean()
+    return Table({key: key for key in means}, means.astype(object).where(means.notna(), None).to_dict("records"))
 
 
 def main():
@@ -26,7 +48,9 @@ def main():
 
     path = Path(args.rows)
     if args.sweep:
-        results.write(results.read(args.sweep), path)
+        table = results.read(args.sweep)
+        results.write(table, path)
+        results.write(dynamics(Path(args.sweep), results.arms(table)), path.with_name(f"{path.stem}_dynamics.csv"))
     rows = results.arms(results.read(path))
     arms = {row["arm"] for row in rows}
     own = dict(word.partition("=")[::2] for word in args.against)
