@@ -158,7 +158,8 @@ def test_command_line(method, tmp_path):
 
     done = call("--formats", "torch", "safetensors")
     assert done.returncode == 0, done.stderr
-    assert {p.name for p in (tmp_path / "export").iterdir()} == {"model.pt2", "model.safetensors", "card.json"}
+    made = {"model.pt2", "model.safetensors", "card.json", "README.md"}
+    assert {p.name for p in (tmp_path / "export").iterdir()} == made
     wrong = call("--formats", "onx")
     assert wrong.returncode == 1
     assert "unknown format 'onx'. Did you mean 'onnx'?" in wrong.stderr

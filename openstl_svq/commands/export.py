@@ -3,6 +3,8 @@
 python tools/export.py work_dirs/NAME            model.pt2, model.onnx, model.safetensors and card.json
                                                  in work_dirs/NAME/export
 
+The weights come with a README.md, the card that people read (see openstl_svq.predict.Forecaster.save_pretrained).
+
 Programs take frames in the unit of the training data, (batch, frames, channels, height, width), and give the forecast
 in the same unit; normalisation is inside and the codebook is folded away.
 """
@@ -27,6 +29,9 @@ def create_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--keep_codebook", action="store_true", help="in the safetensors weights, for looking at the codes"
     )
+    parser.add_argument(
+        "--made_with", default=None, metavar="TEXT", help="the commands that made the model, for the card: a line each"
+    )
     return parser
 
 
@@ -34,7 +39,9 @@ def main():
     args = create_parser().parse_args()
 
     import openstl_svq
+    from openstl_svq.files import write_text
     from openstl_svq.predict.export import export
+    from openstl_svq.predict.hub import name_of
     from openstl_svq.training import run_folder
 
     path = run_folder.locate(args.run)
@@ -43,6 +50,9 @@ def main():
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
     for name, file in export(method, folder, args.formats, keep_codebook=args.keep_codebook).items():
         print(f"{file}: {file.stat().st_size / 1e6:.2f} MB ({name})")
+        if name == "safetensors":
+            card = method.generate_model_card(name=name_of(folder), made_with=args.made_with)
+            write_text(folder / "README.md", f"{card}\n")
 
 
 if __name__ == "__main__":

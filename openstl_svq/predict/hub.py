@@ -1,5 +1,6 @@
 """Sharing trained models: Hugging Face's Hub, folders in its form, and the model that comes with the package."""
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,11 @@ def find_model(name) -> Path:
 def list_packaged() -> list[str]:
     """The names of the models that come with the package."""
     return sorted(card.parent.name for card in PACKAGED.glob(f"*/{CARD}"))
+
+
+def name_of(folder: Path) -> str:
+    """What :func:`openstl_svq.load` finds the model in ``folder`` by: the name of a packaged one, else the path."""
+    return folder.name if folder.resolve().parent == PACKAGED.resolve() else str(folder)
 
 
 def _download(address: str) -> Path:
@@ -78,7 +84,7 @@ class Shared(ModelHubMixin, library_name="openstl_svq", license=_LICENCE):
 
         Args:
             keep_codebook: keep SVQ's codebook, for looking at codes; by default it is folded away, for the same forecasts.
-            settings: the mixin's, as ``push_to_hub`` and ``model_card_kwargs={"licence": ..., "intended_use": ...}``.
+            settings: the mixin's, as ``push_to_hub`` and ``model_card_kwargs={"licence": ..., "intended_use": ..., "made_with": ...}``.
         """
         self._keep_codebook, self._hub_mixin_config = keep_codebook or self._keep_codebook, None  # card.json has it
         try:
@@ -103,9 +109,19 @@ class Shared(ModelHubMixin, library_name="openstl_svq", license=_LICENCE):
         return load(model_id if local else f"{SCHEME}{model_id}{f'@{revision}' if revision else ''}")
 
     def generate_model_card(
-        self, *, name: str = f"{SCHEME}USER/NAME", licence: str = _LICENCE, intended_use: str | None = None, **_
+        self,
+        *,
+        name: str = f"{SCHEME}USER/NAME",
+        licence: str = _LICENCE,
+        intended_use: str | None = None,
+        made_with: str | None = None,
+        **_,
     ) -> ModelCard:
-        """The card that people read: data, scores, intended use, licence, and how ``name`` is loaded."""
+        """The card that people read: data, scores, intended use, licence, and how ``name`` is loaded.
+
+        Args:
+            made_with: the commands that made it, a line each.
+        """
         config, trained_on = self.hparams, self.hparams.get("trained_on") or {}
         record = scores_of(self)
         head = ModelCardData(
@@ -120,6 +136,7 @@ class Shared(ModelHubMixin, library_name="openstl_svq", license=_LICENCE):
             ),
             "Data": _data(config, trained_on),
             "Scores": _scores(record),
+            **({"How it was made": textwrap.indent(made_with.strip(), "    ")} if made_with else {}),
             "Intended use": intended_use or _INTENDED,
             "Licence": f"Weights: {licence}. The data that it was trained on have a licence of their own.",
         }
