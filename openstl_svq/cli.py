@@ -59,7 +59,7 @@ class Parser(argparse.ArgumentParser):
         settings = {"formatter_class": argparse.RawDescriptionHelpFormatter, **settings}
         super().__init__(description=description and spoken(description), **{"prog": program(), **settings})
 
-    def parse_known_args(self, args=None, namespace=None):
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         return super().parse_known_args(words() if args is None else args, namespace)
 
     def format_help(self) -> str:

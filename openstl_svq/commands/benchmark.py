@@ -43,7 +43,7 @@ def flags(benchmark: Callable) -> list[tuple[str, dict, object]]:
     return found
 
 
-def argument_of(hint, default) -> dict:
+def argument_of(hint: typing.Any, default: typing.Any) -> dict:
     origin, inner = typing.get_origin(hint), [t for t in typing.get_args(hint) if t is not type(None)]
     if isinstance(default, tuple) and origin is not collections.abc.Sequence:
         inner = inner or [type(value) for value in default]

@@ -9,7 +9,7 @@ import inspect
 from openstl_svq import cli
 
 
-def main(words=None):
+def main(words: list[str] | None = None):
     from openstl_svq.data import get_dataset
     from openstl_svq.naming import choose
 

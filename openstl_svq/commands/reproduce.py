@@ -12,6 +12,7 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 from openstl_svq import cli
 
@@ -84,7 +85,7 @@ def main():
         sys.exit(sweep.failures(failed, len(planned), folder))
 
 
-def show_plan(runs, planned):
+def show_plan(runs: Any, planned: list):
     costs, hours, unknown = {}, 0.0, 0
     for p in planned:
         key = p.run.name.rpartition("_seed-")[0]

@@ -12,6 +12,7 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 from openstl_svq import cli
 
@@ -92,7 +93,7 @@ def main():
         sys.exit(sweep.failures(failed, len(runs), folder))
 
 
-def show_plan(sweep, runs, folder):
+def show_plan(sweep: Any, runs: list, folder: Path):
     states = [sweep.state(run, folder) for run in runs]
     for run, state in zip(runs, states):
         print(f"{state:11}  {shlex.join(['python', 'tools/train.py', *run.words])}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,7 +105,7 @@ class WindowDataset(Dataset):
         if cycle is not None and isinstance(self._frames, Anomalies):
             self._frames, self.cycle = self._frames.less_other(cycle), cycle
 
-    def in_units(self, values: np.ndarray, times: np.ndarray | None, mean=None, std=None) -> np.ndarray:
+    def in_units(self, values: np.ndarray, times: np.ndarray | None, mean: Any = None, std: Any = None) -> np.ndarray:
         """Normalised ``(..., C, H, W)`` at ``times`` ``(...)`` in the data's unit, NaN at missing points.
 
         Args:
@@ -122,7 +123,7 @@ class WindowDataset(Dataset):
 
 
 def restored(
-    values: np.ndarray, times: np.ndarray | None, mean, std, cycle: Cycle | None, missing: np.ndarray | None
+    values: np.ndarray, times: np.ndarray | None, mean: Any, std: Any, cycle: Cycle | None, missing: np.ndarray | None
 ) -> np.ndarray:
     """Normalised ``(..., C, H, W)`` at ``times`` ``(...)`` in the data's unit: the inverse of what a window's frames went
     through, with NaN at the ``missing`` points.

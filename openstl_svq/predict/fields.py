@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _WHERE = "the data"
 
 
-def open_data(model, data, *, check_units: bool = True) -> tuple[Source, Series]:
+def open_data(model: "Forecaster", data: Any, *, check_units: bool = True) -> tuple[Source, Series]:
     """``data`` as the frames that ``model`` takes, with the time step of its training.
 
     Raises:
@@ -41,7 +41,7 @@ def open_data(model, data, *, check_units: bool = True) -> tuple[Source, Series]
     return source, series_of(source, hparams, _WHERE, check_units=check_units)
 
 
-def forecast_field(model, data, steps: int | None, *, window: str, check_range: bool) -> Any:
+def forecast_field(model: "Forecaster", data: Any, steps: int | None, *, window: str, check_range: bool) -> Any:
     """See :meth:`~openstl_svq.predict.Forecaster.predict`."""
     import xarray as xr
 

@@ -149,7 +149,7 @@ def write_predictions(experiment: Experiment) -> None:
 _AT_ONCE = 16  # windows
 
 
-def offsets_of(hparams, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def offsets_of(hparams: Mapping, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Input frames and forecast frames of a window, counted from its last input frame."""
     if "steps" not in differences(hparams.get("protocol", OPENSTL)) or not hparams.get("idx_in"):
         return np.arange(1 - hparams.pre_seq_length, 1), np.arange(1, steps + 1)

@@ -40,7 +40,15 @@ class Forecaster(Shared):
     example: "WindowDataset | None" = None
     folded = False
 
-    def predict(self, frames, steps: int | None = None, *, check_range: bool = True, window: str = "last", times=None):
+    def predict(
+        self,
+        frames: Any,
+        steps: int | None = None,
+        *,
+        check_range: bool = True,
+        window: str = "last",
+        times: Any = None,
+    ) -> Any:
         """The forecast from ``frames``, which are normalised with the statistics that the method was trained with.
 
         Args:
@@ -102,7 +110,7 @@ class Forecaster(Shared):
         return forecast.to(values.device) if torch.is_tensor(frames) else forecast.numpy()
 
     def score(
-        self, data=None, *, climatology=None, check_range: bool = True, batch_size: int | None = None
+        self, data: Any = None, *, climatology: Any = None, check_range: bool = True, batch_size: int | None = None
     ) -> "Scores":
         """Scores of the forecasts from all windows in ``data``: those that ``tools/test.py`` gives on the same frames.
 
@@ -127,7 +135,7 @@ class Forecaster(Shared):
             return recorded_scores(self)
         return score_data(self, data, climatology=climatology, check_range=check_range, batch_size=batch_size)
 
-    def plot(self, data=None, *, check_range: bool = True) -> "Figure":
+    def plot(self, data: Any = None, *, check_range: bool = True) -> "Figure":
         """A forecast beside the truth: input, truth, prediction and error, as a matplotlib figure.
 
         Args:
@@ -219,7 +227,7 @@ class Forecaster(Shared):
         return values
 
 
-def is_xarray(data) -> bool:
+def is_xarray(data: Any) -> bool:
     """Whether it is a DataArray or a Dataset; looked at without importing xarray."""
     return type(data).__module__.startswith("xarray.")
 

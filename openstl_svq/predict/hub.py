@@ -1,5 +1,6 @@
 """Sharing trained models: Hugging Face's Hub, folders in its form, and the model that comes with the package."""
 
+import os
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ PACKAGED = Path(__file__).parent / "pretrained"
 _LICENCE = "apache-2.0"
 
 
-def find_model(name) -> Path:
+def find_model(name: str | os.PathLike) -> Path:
     """Where the model called ``name`` lies: a path, ``hf://user/name`` or ``hf://user/name@revision`` of the Hub, which is
     downloaded once and kept in its cache, or the name of a packaged model where no such path exists.
 
@@ -79,7 +80,7 @@ class Shared(ModelHubMixin, library_name="openstl_svq", license=_LICENCE):
     hparams: Any
     _keep_codebook = False
 
-    def save_pretrained(self, save_directory, *, keep_codebook: bool = False, **settings):
+    def save_pretrained(self, save_directory: str | os.PathLike, *, keep_codebook: bool = False, **settings: Any):
         """Writes the folder.
 
         Args:

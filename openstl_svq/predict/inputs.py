@@ -42,11 +42,11 @@ class Series:
             return np.asarray(places)
         return self.clock.times(places, self.source.times)
 
-    def show(self, place) -> str:
+    def show(self, place: int | np.ndarray) -> str:
         """A place on the axis, for a message."""
         return str(self.when(np.atleast_1d(place))[0])
 
-    def show_interval(self, steps) -> str:
+    def show_interval(self, steps: int) -> str:
         return str(steps) if self.clock is None else self.clock.interval(steps)
 
 
@@ -62,7 +62,7 @@ def open_series(hparams: Any, path: Path, *, stride: int | None, check_units: bo
 
 
 def series_of(
-    source: Source, hparams, path: Path | str, *, stride: int | None = None, check_units: bool = True
+    source: Source, hparams: Mapping, path: Path | str, *, stride: int | None = None, check_units: bool = True
 ) -> Series:
     """``source`` as the model of ``hparams`` takes it: on the training's grid, with its time step.
 

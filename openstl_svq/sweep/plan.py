@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .. import config as configuration
 from ..config_file import parse_value
@@ -139,7 +140,7 @@ def build_models(runs: Sequence[Run]):
             raise ValueError(f"{run.name}: {error}") from error
 
 
-def shown_value(value):
+def shown_value(value: Any) -> Any:
     """Lists and dictionaries as text: values are keys of tables."""
     return repr(value) if isinstance(value, (list, tuple, dict, set)) else value
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -330,7 +331,9 @@ class ForecastData(pl.LightningDataModule):
         return values.to(batch_y).expand_as(batch_y)
 
 
-def metric_settings(about, data_name, config: Mapping, mean, std, *, with_climatology: bool) -> dict:
+def metric_settings(
+    about: Any, data_name: Any, config: Mapping, mean: Any, std: Any, *, with_climatology: bool
+) -> dict:
     """Arguments of :class:`~openstl_svq.metrics.ForecastMetrics`: OpenSTL's scores of a dataset, and for weather those that
     its field reports. A user's own fields are scored as weather, images as OpenSTL's videos.
 
@@ -368,7 +371,7 @@ def metric_settings(about, data_name, config: Mapping, mean, std, *, with_climat
     }
 
 
-def score_units(about) -> str | dict[str, str | None] | None:
+def score_units(about: Any) -> str | dict[str, str | None] | None:
     """Unit of a dataset's or source's data, or of each variable and channel by its name in the scores."""
     channels = getattr(about, "channels", None) or ()
     if len({unit for _, unit in channels}) < 2:

@@ -1,9 +1,10 @@
 """A user's own data: one array, one NetCDF or Zarr store, images or videos."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,9 @@ def _levels(config: Mapping) -> list[float] | None:
     return [level] if isinstance(level, (int, float)) else level
 
 
-def source_of_data(data, data_name=None, *, level=None, where: str = "the data") -> Source:
+def source_of_data(
+    data: Any, data_name: str | Sequence[str] | None = None, *, level: Any = None, where: str = "the data"
+) -> Source:
     """The frames of an xarray DataArray or Dataset, as those in a file are read; or of an array.
 
     Args:

@@ -46,7 +46,17 @@ class MovingDigits(Frames):
         seed: of sequences that stay the same; ``None`` draws them anew each time, from torch's generator.
     """
 
-    def __init__(self, digits, steps, size: int, count: int, *, backgrounds=None, noise=None, seed: int | None = None):
+    def __init__(
+        self,
+        digits: np.ndarray,
+        steps: tuple[int, int],
+        size: int,
+        count: int,
+        *,
+        backgrounds: np.ndarray | None = None,
+        noise: str | None = None,
+        seed: int | None = None,
+    ):
         self.digits, self.steps, self.size, self.backgrounds = digits, steps, size, backgrounds
         self.noise, self.seed, self.draws = noise, seed, seed is None
         self.shape = (count * sum(steps), 1 if backgrounds is None else 3, size, size)
@@ -115,7 +125,7 @@ class _TestFile(Frames):
 
 
 def load_splits(
-    dataset: Dataset, data_root: Path, config: Entry, /, *, protocol: str, use_augment=False
+    dataset: Dataset, data_root: Path, config: Entry, /, *, protocol: str, use_augment: bool = False
 ) -> list[WindowDataset]:
     """Training sequences from digits, drawn anew each time; test sequences from OpenSTL's file of them.
 

@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -81,7 +82,7 @@ def source_of_array(
     return Source(frames, name, **times_or_numbers(times, where), video=video, field=not images, paths=paths)
 
 
-def read_member(content, name: str, path: Path) -> np.ndarray:
+def read_member(content: Any, name: str, path: Path) -> np.ndarray:
     """The array ``name`` of the open archive ``content``, which only now is read.
 
     Raises:
