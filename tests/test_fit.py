@@ -211,6 +211,8 @@ def without_time(data):
         (lambda data: data * np.nan, {}, 'frame 0 .* has NaN.*mask="land"'),
         (lambda data: data[:14], {}, "have 14 frames, too few: .* window of 5 each .* 15 frames together"),
         (lambda data: data, {"mehtod": "tau"}, "unknown configuration key 'mehtod'. Did you mean 'method'"),
+        (lambda data: data, {"steps_in": 0}, "steps_in must be a number above 0, got 0"),
+        (lambda data: data, {"gpus": [0, 1]}, "several devices train in processes .* give save_dir"),
         (lambda data: data, {"epoch": 3}, "epochs and epoch say the same thing"),
         (lambda data: data, {"data_root": "."}, "fit takes no data_root: the data are what fit is given"),
         (lambda data: data, {"method": "simvpp"}, "unknown method 'simvpp'. Did you mean 'simvp'"),
@@ -229,3 +231,21 @@ def test_bad_input_is_one_message(change, settings, message, tmp_path, monkeypat
     with pytest.raises(ValueError, match=message):
         openstl_svq.fit(change(field(hourly(40))), **settings)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_notebook_shows_the_bar_the_table_and_the_picture():
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    cells = [
+        "import numpy as np, openstl_svq\n"
+        "data = np.random.default_rng(0).normal(15, 1, (40, 8, 12))\n"
+        f"model = openstl_svq.fit(data, **{TINY})",
+        "model.score(data)",
+        "model.plot()",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    trained, scored, drawn = (cell["outputs"] for cell in notebook["cells"])
+    assert any("epoch 1/1: 100%" in output.get("text", "") for output in trained)
+    assert scored[0]["data"]["text/plain"].startswith("forecast ")
+    assert "image/png" in drawn[0]["data"]

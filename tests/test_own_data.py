@@ -452,6 +452,7 @@ def test_anomalies_from_the_months_of_the_training(tmp_path):
     with torch.no_grad():
         y = model(torch.from_numpy((x - mean) / std).float())[0, :2, 0].numpy()
     assert_close(forecast.values, y * std + mean + usual.sel(month=[1, 2]).values, rtol=1e-4)
+    assert_close(forecast.values, model.predict(data.values, times=data["time"].values), rtol=1e-6)
     with pytest.raises(ValueError, match="give a DataArray, or times="):
         model.predict(data.values[:, None])
 

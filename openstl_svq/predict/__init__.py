@@ -1,7 +1,8 @@
 """Forecasts of a trained model in the data's own unit: of arrays, and from file to file."""
 
+from .fields import Scores
 from .files import forecast_file, write_predictions
 from .forecaster import Forecaster
 from .outputs import output_path
 
-__all__ = ["Forecaster", "forecast_file", "output_path", "write_predictions"]
+__all__ = ["Forecaster", "Scores", "forecast_file", "output_path", "write_predictions"]

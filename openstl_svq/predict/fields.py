@@ -209,6 +209,17 @@ def _refuse_missing(dataset: WindowDataset, indices: range, *frames: torch.Tenso
             )
 
 
+def _show_figures() -> None:
+    """Has a notebook show figures as pictures, unless it does so already."""
+    from IPython import get_ipython
+    from IPython.core.pylabtools import select_figure_formats
+    from matplotlib.figure import Figure
+
+    shell = get_ipython()
+    if shell and not any(Figure in known.type_printers for known in shell.display_formatter.formatters.values()):
+        select_figure_formats(shell, {"png"})
+
+
 def plot_data(model: "Forecaster", data: Any, *, check_range: bool = True) -> "Figure":
     """See :meth:`~openstl_svq.predict.Forecaster.plot`."""
     from ..figures.forecast import forecast
@@ -226,8 +237,7 @@ def plot_data(model: "Forecaster", data: Any, *, check_range: bool = True) -> "F
     else:
         dataset = model.example
     if in_notebook():
-        import matplotlib.pyplot  # noqa: F401  (with it, a notebook shows figures)
-
+        _show_figures()
     run = TrainedRun.__new__(TrainedRun)
     run.model, run.dataset, run.config = model, dataset, dict(model.hparams)
     run.folder = Path(str(model.hparams.get("save_dir") or "."))

@@ -84,7 +84,10 @@ def _given(steps_in, steps_out, method, epochs, save_dir, overrides: dict) -> di
         folder = Path(save_dir).expanduser().resolve()
         named |= {"res_dir": ("save_dir", str(folder.parent)), "ex_name": ("save_dir", folder.name)}
     for key, (name, value) in named.items():
-        if value is not None and key in overrides and key != name:
+        if value is None:
+            continue
+        schema.RULES[key](name, value)
+        if key in overrides and key != name:
             raise ValueError(f"{name} and {key} say the same thing: give one of them.")
     return overrides | {key: value for key, (_, value) in named.items() if value is not None}
 
@@ -138,6 +141,8 @@ def _resolve(source: Source, given: dict, earlier: dict, place: str | None) -> t
         fixed["data_name"] = source.name
     resumed = {} if given.get("config_file") else earlier
     args = configuration.resolve([], base=merge(defaults, resumed), keywords={**given, **fixed})
+    if place is not None and args.num_nodes * len(args.gpus) > 1:
+        raise ValueError("several devices train in processes that need a folder to share: give save_dir.")
     if args.protocol != STRICT:
         raise ValueError(f"data in memory know one protocol, {STRICT}, got {args.protocol!r}: leave protocol out.")
     return args, "batch_size" not in layers

@@ -60,7 +60,7 @@ class Forecaster(Shared):
             check_range: refuse values that are far from those trained on, such as those of another unit.
             window: of a DataArray or Dataset: from its ``"last"`` frames, from ``"all"`` windows without a gap, or from
                 the time of the first input frame.
-            times: of the input frames of an array, datetime64 ``(T,)`` or ``(B, T)``, for a method that forecasts
+            times: of the frames of an array, datetime64 ``(T,)`` or ``(B, T)``, for a method that forecasts
                 anomalies.
 
         Returns:
@@ -176,7 +176,7 @@ class Forecaster(Shared):
                 f"this model forecasts anomalies (anomaly={self.cycle.kind!r}) and needs to know when the frames are: give a "
                 "DataArray, or times=."
             )
-        before = np.asarray(times).astype("datetime64[m]")
+        before = np.asarray(times).astype("datetime64[m]")[..., -self.hparams.pre_seq_length :]
         before = before[None] if before.ndim == 1 else before
         if before.shape != (count, self.hparams.pre_seq_length):
             raise ValueError(
