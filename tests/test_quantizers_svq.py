@@ -310,9 +310,9 @@ def test_bad_settings(bad, message):
 
 @pytest.mark.parametrize("z", [torch.zeros(2, 5, 3, 3), torch.zeros(2, 6, 9), torch.zeros(2, 6, 3, 3, dtype=torch.int)])
 def test_bad_latent(z):
-    with pytest.raises(ValueError, match=r"latent of shape \(N, 6, H, W\), got"):
+    with pytest.raises(ValueError, match=r"latent of shape \(N, 6, H, W\), or tokens of \(B, T, 6\), got"):
         SVQ(6, 50)(z)
-    with pytest.raises(ValueError, match=r"latent of shape \(N, 6, H, W\), got"):
+    with pytest.raises(ValueError, match=r"latent of shape \(N, 6, H, W\), or tokens of \(B, T, 6\), got"):
         SVQ(6, 50).regression_weights(z)
 
 
