@@ -27,10 +27,12 @@ _KNOWN_WARNINGS = (
     ".*Experiment logs directory .* exists and is not empty.*",
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
     ".*checkpoint that ended before the epoch ended and your dataloader is not resumable.*",  # training.data_module skips
+    ".*Grad strides do not match bucket view strides.*",  # of 1 x 1 convolutions, whose channels may be last or not
     ".*Detected call of `lr_scheduler.step\\(\\)` before `optimizer.step\\(\\)`.*",
 )
 
-_WITH_MESSAGE = (ValueError, OSError, ArithmeticError, ImportError)  # what this package raises, for users to read
+# What this package raises, for users to read.
+_WITH_MESSAGE = (ValueError, OSError, ArithmeticError, ImportError, MemoryError)
 
 
 def _from_console() -> bool:
@@ -79,8 +81,12 @@ def show_defaults(parser: argparse.ArgumentParser) -> None:
 @contextmanager
 def quiet() -> Iterator[None]:
     """While it lasts, Lightning says nothing of devices, tips and services, nor what no user has a part in."""
-    # The second by itself: importing Lightning sets it.
-    loggers = [logging.getLogger(f"pytorch_lightning{rest}") for rest in ("", ".utilities.rank_zero")]
+    # Those beside the first are by themselves: importing Lightning sets their parents.
+    names = ["pytorch_lightning", "pytorch_lightning.utilities.rank_zero"]
+    names += [
+        f"lightning_fabric.{name}" for name in ("utilities.distributed", "strategies.launchers.subprocess_script")
+    ]
+    loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         for message in _KNOWN_WARNINGS:

@@ -83,6 +83,25 @@ def test_a_record_without_what_it_needs_names_the_file(change, message):
     assert "new" not in list_datasets() and "new" not in dataset_parameters
 
 
+@pytest.mark.parametrize(
+    "record, message",
+    [
+        ("Dataset('ramp', 'a ramp')", "'ramp' cannot be registered: its entry lacks in_shape"),
+        ("Dataset('ramp', entry=make_entry([2, 1, 8, 8], 2, ['mse']))", "load_splits must be a function, got None"),
+        ("Method('ramp')", "method 'ramp': cls must be a subclass of LightningModule, got nothing"),
+    ],
+)
+def test_a_record_of_a_file_without_what_it_needs(record, message, tmp_path):
+    kind = record.partition("(")[0]
+    file = tmp_path / "own.py"
+    file.write_text(
+        "from openstl_svq.data import Dataset, make_entry, register_dataset\n"
+        f"from openstl_svq.methods import Method, register_method\nregister_{kind.lower()}({record})\n"
+    )
+    with pytest.raises(ValueError, match=f"config file {file} cannot be read: .*{message}"):
+        config.resolve(["-c", str(file), "-m", "simvp"])
+
+
 def test_a_dataset_of_a_configuration_file(tmp_path):
     (tmp_path / "ramp.py").write_text(PLUGIN)
     for _ in range(2):  # a file may be read more than once

@@ -1,9 +1,11 @@
 """Runs that are stopped and go on, that use several processes, less memory or a compiler: the same numbers."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from comparison import assert_close
 from pytorch_lightning.callbacks import Callback
 from test_builtin_models import normal, small
 from test_performance_acceleration import gradients
-from test_train_cli import data_root, run, weights, words  # noqa: F401
+from test_train_cli import data_root, fails, run, weights, words  # noqa: F401
 from torch import nn
 
 from openstl_svq.acceleration import checkpoint_activations, fuse_optimizer
@@ -139,6 +141,46 @@ def test_a_total_batch_that_cannot_be_split(total, processes, nearest):
 def test_more_than_there_is(extra, message, words, run):  # noqa: F811
     with pytest.raises(SystemExit, match=message):
         run("train", words(*extra))
+
+
+def test_no_room_for_a_batch(words, run, monkeypatch):  # noqa: F811
+    """As a device with room for 2 samples, or 3 in a test, would."""
+
+    network = experiment.get_method("simvp_svq").model_cls
+    original = network.forward
+
+    def forward(self, x, *rest, **more):
+        if len(x) > (2 if torch.is_grad_enabled() else 3):
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return original(self, x, *rest, **more)
+
+    monkeypatch.setattr(network, "forward", forward)
+    message = fails(run, words())
+    assert re.search(r"out of memory on cpu .*: a batch of 4 samples in a process does not fit; the largest", message)
+    assert "the largest that does is 2. Take --batch_size 2 --total_batch_size 4 (" in message
+    assert message.endswith("or --checkpoint_activations, which needs a fraction of the memory for a third more time.")
+    message = fails(run, words("--batch_size", "2", name="validates"))
+    assert message.endswith(
+        "a batch of 5 samples in a process does not fit; the largest that does is 3. Take --val_batch_size 3."
+    )
+
+
+def test_a_gpu_without_bfloat16(monkeypatch):
+    monkeypatch.setattr(torch.version, "hip", None)
+    for name, value in (
+        ("is_available", True),
+        ("device_count", 1),
+        ("get_device_capability", (7, 5)),
+        ("get_device_name", "T4"),
+    ):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+    args = Namespace(accelerator="auto", gpus=[0], precision="bf16-mixed")
+    with pytest.raises(
+        ValueError, match=r"bf16-mixed: GPU 0 \(T4\) has no bfloat16 arithmetic. Use --precision 16-mixed"
+    ):
+        experiment._devices(args)
+    args.precision = "16-mixed"
+    assert experiment._devices(args) == ("gpu", [0])
 
 
 def test_accumulated_batches_give_the_gradient_of_the_whole(words, run, monkeypatch):  # noqa: F811

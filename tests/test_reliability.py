@@ -8,6 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -288,3 +290,32 @@ def test_batch_norms_of_two_processes(flags, alike, words, run, tmp_path):  # no
     two = weights(tmp_path / "runs" / "two" / "checkpoints" / "best.ckpt")
     differences = {key: (one[key] - two[key]).abs().max().item() for key in one if "running_var" in key}
     assert differences and (max(differences.values()) < 1e-5) == alike
+
+
+def children(process: int) -> list[int]:
+    """Those with a rank of their own: what a launcher has started, and no workers."""
+    found = [int(p) for p in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    return [p for p in found if b"LOCAL_RANK=" in Path(f"/proc/{p}/environ").read_bytes()]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+@pytest.mark.parametrize("launcher, killed", [([], 1), (["-m", "torch.distributed.run", "--nproc-per-node=2"], 0)])
+def test_a_killed_process_ends_the_others_with_a_message(launcher, killed, words, run, tmp_path):  # noqa: F811
+    settings = words("--gpus", "0", "1", "--total_batch_size", "4", epochs=8)
+    process = started(*launcher, "tools/train.py", *settings)
+    folder = tmp_path / "runs" / "run"
+    while not (folder / "checkpoints" / "last.ckpt").is_file() and process.poll() is None:
+        time.sleep(0.05)
+    victim = children(process.pid)[0]
+    os.kill(victim, signal.SIGKILL)
+    killed_at = time.monotonic()
+    text = process.communicate(timeout=120)[0]  # ends when all that write to it have ended
+    assert time.monotonic() - killed_at < 60 and process.returncode
+    (message,) = re.findall("^error: .*", text, flags=re.MULTILINE)
+    name = "process 0 of 2" if killed == 0 else rf"process 1 of 2 \(pid {victim} on .*\)"
+    assert re.match(rf"error: {name} has died, and so the others end. .* --resume {folder}, on any number", message)
+    if launcher:
+        return
+    run("train", ["--resume", str(folder), "--gpus", "0", "--batch_size", "4"])  # on another number of processes
+    assert scores(folder)["provenance"]["epochs"] >= 1
+    assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 7

@@ -1,6 +1,7 @@
 """Tries to make the command lines lose work or give a wrong answer, and prints what came of it.
 
     python tools/torture.py --kills 100 --disk 30 --flips 300 --truncations 100 --settings 500   # some 40 minutes
+    python tools/torture.py --ranks 12                                                            # some 10 minutes
     python tools/torture.py --kills 2 --flips 20 --truncations 10 --settings 10                   # a minute
     python tools/torture.py --kills 0 --flips 0 --truncations 0 --settings 0 --only settings:17   # one trial again
 
@@ -30,6 +31,7 @@ import resource
 import runpy
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -57,6 +59,7 @@ def create_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, what in (
         ("kills", "runs that are killed or interrupted at random moments, and continued"),
+        ("ranks", "runs of 2 or 4 processes, one of which is killed, and continued on another number of them"),
         ("disk", "runs whose files may not grow beyond a random size, and continued"),
         ("flips", "checkpoints, caches and data files with one flipped bit"),
         ("truncations", "checkpoints, caches and data files that are cut off or end in zeros"),
@@ -78,11 +81,18 @@ def create_parser() -> argparse.ArgumentParser:
 
 @dataclass
 class Ended:
-    """How a command ended: exit status (negative: the signal, None: it did not end), what it printed."""
+    """How a command ended.
+
+    Attributes:
+        status: negative: the signal; None: it did not end.
+        text: what it printed.
+        after_kill: seconds from the kill to the end of the last of its processes; None if nothing was killed.
+    """
 
     status: int | None
     text: str
     seconds: float
+    after_kill: float | None = None
 
     @property
     def errors(self) -> list[str]:
@@ -93,6 +103,7 @@ def _child(tool: str, words: list[str], output: int, file_size: int | None):
     os.setsid()
     for descriptor in (1, 2):
         os.dup2(output, descriptor)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sys.stdout, sys.stderr = (io.TextIOWrapper(io.FileIO(k, "wb"), write_through=True) for k in (1, 2))
     if file_size is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
@@ -106,34 +117,53 @@ class Commands:
     def __init__(self, processes: str, timeout: float):
         self.processes, self.timeout = processes, timeout
 
-    def run(self, tool: str, words, *, kill: tuple[float, int] | None = None, file_size: int | None = None) -> Ended:
+    def run(
+        self,
+        tool: str,
+        words,
+        *,
+        kill: tuple[float, int] | None = None,
+        rank: int | None = None,
+        file_size: int | None = None,
+        launcher: tuple[str, ...] | None = None,
+    ) -> Ended:
         """Runs ``tools/<tool>.py``.
 
         Args:
             kill: seconds to wait before a signal is sent, and the signal.
+            rank: which of the processes that train together it is sent to; the one that was started, if not given.
             file_size: bytes that no file may grow beyond.
+            launcher: words between the interpreter and the tool. With them an interpreter is started.
         """
         reading, writing = os.pipe()  # not a file: its size would be limited too
         fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         begin = time.monotonic()
-        process = self._start(tool, [str(word) for word in words], writing, file_size)
+        process = self._start(tool, [str(word) for word in words], writing, file_size, launcher)
         os.close(writing)
+        others, after_kill = set(), None
         if kill is not None:
             process.join(kill[0])
-            if process.is_alive():
-                os.kill(process.pid, kill[1])
+            others, victim = descendants(process.pid), process.pid if rank is None else rank_of(process.pid, rank)
+            if process.is_alive() and victim is not None:
+                os.kill(victim, kill[1])
+                killed_at = time.monotonic()
+                process.join(self.timeout)
+                while any(map(runs, others)) and time.monotonic() - killed_at < self.timeout:
+                    time.sleep(0.02)
+                after_kill = time.monotonic() - killed_at
         process.join(self.timeout)
         status = process.exitcode
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # whatever it has left behind
+        for end, number in ((os.killpg, process.pid), *((os.kill, other) for other in others)):
+            with contextlib.suppress(ProcessLookupError):
+                end(number, signal.SIGKILL)  # whatever it has left behind
         process.join()
         os.set_blocking(reading, False)
         with open(reading, "rb") as output:
             text = (output.read() or b"").decode(errors="replace")
-        return Ended(status, text, time.monotonic() - begin)
+        return Ended(status, text, time.monotonic() - begin, after_kill)
 
-    def _start(self, tool, words, output, file_size):
-        if self.processes == "fork":
+    def _start(self, tool, words, output, file_size, launcher):
+        if self.processes == "fork" and launcher is None:
             process = multiprocessing.get_context("fork").Process(target=_child, args=(tool, words, output, file_size))
             process.start()
             return process
@@ -143,12 +173,48 @@ class Commands:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
 
         return _Started(
-            [sys.executable, str(TOOLS / f"{tool}.py"), *words],
+            [sys.executable, *(launcher or ()), str(TOOLS / f"{tool}.py"), *words],
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=limit,
         )
+
+
+def _parents() -> dict[int, int]:
+    """The parent of every process that runs."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+            if state not in "ZX":
+                found[int(folder.name)] = int(parent)
+    return found
+
+
+def runs(process: int) -> bool:
+    return process in _parents()
+
+
+def descendants(process: int) -> set[int]:
+    parents, found = _parents(), {process}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {process}
+
+
+def rank_of(launcher: int, rank: int) -> int | None:
+    """The process ``rank`` of those that ``launcher``, torchrun or Lightning's process 0, has started; None before."""
+    for child, parent in _parents().items():
+        with contextlib.suppress(OSError):
+            words = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+            if parent == launcher and b"LOCAL_RANK=%d" % rank in words:
+                return child
+    return (
+        launcher
+        if rank == 0 and b"torch.distributed.run" not in Path(f"/proc/{launcher}/cmdline").read_bytes()
+        else None
+    )
 
 
 class _Started(subprocess.Popen):
@@ -176,6 +242,8 @@ class World:
     series: Path = field(init=False)
     reference: dict = field(init=False)
     seconds: float = field(init=False)
+    undisturbed: dict[str, tuple[float, float]] = field(default_factory=dict)  # of several processes: time, score
+    ends: list[float] = field(default_factory=list)  # seconds from a killed process to the end of all
 
     def __post_init__(self):
         t, y, x = np.ogrid[:FRAMES, :SIZE, :SIZE]
@@ -272,6 +340,63 @@ def kill(world: World, draw: random.Random, number: int) -> tuple[str, str]:
             return "unclear", f"{chosen.name} after {moment:.2f} s did not end it"
         outcome, detail = continued(world, name)
         return outcome, f"{chosen.name} after {moment:.2f} s: {detail}"
+    finally:
+        world.forget(name)
+
+
+_TORCHRUN = ("-m", "torch.distributed.run")
+
+
+def rank(world: World, draw: random.Random, number: int) -> tuple[str, str]:
+    """The others must end within a minute, with a message; the run goes on with another number of processes."""
+    processes, torchrun = draw.choice((2, 4)), draw.random() < 0.5
+    victim, other, share = draw.randrange(processes), draw.choice((1, 2, 4)), draw.random()
+
+    def train(name, count, *words, **options):
+        launcher = (*_TORCHRUN, f"--nproc-per-node={count}") if torchrun and count > 1 else ()
+        gpus = ["--gpus", *map(str, range(count)), "--total_batch_size", "8"]
+        alike = ["--noise_ratio", "0", "--drop_path", "0"]  # what is drawn differs between processes
+        given = words or world.words(name, "split=[0.5,0.25,0.25]")
+        return world.commands.run("train", [*given, *gpus, *alike], launcher=launcher, **options)
+
+    def score(name):
+        scores = json.loads((world.run_folder(name) / "metrics.json").read_text())["scores"]
+        return scores["model"]["mse"]
+
+    case = f"{processes}{' of torchrun' if torchrun else ''}"
+    if case not in world.undisturbed:
+        ended = train("whole", processes)
+        if ended.status != 0:
+            return "lost", f"{case} processes, undisturbed: {ended.text[-1500:]}"
+        world.undisturbed[case] = ended.seconds, score("whole")
+        world.forget("whole")
+    seconds, expected = world.undisturbed[case]
+    name, moment = f"rank{number}", share * seconds
+    shown = f"process {victim} of {case} after {moment:.1f} s of {seconds:.1f}"
+    try:
+        ended = train(name, processes, kill=(moment, signal.SIGKILL), rank=victim)
+        if ended.after_kill is None:
+            return ("correct", "") if ended.status == 0 else ("unclear", f"{shown}: {ended.text[-1500:]}")
+        shown += f", all ended {ended.after_kill:.1f} s later"
+        world.ends.append(ended.after_kill)
+        if ended.after_kill > 60 or ended.status is None:
+            return "unclear", shown
+        if ended.status == 0:  # it was done
+            return "correct", shown
+        if len(ended.errors) > 1:
+            return "unclear", f"{shown}: {ended.errors}"
+        trained = (world.run_folder(name) / "checkpoints").exists()  # before, there is nobody to be waited for
+        if trained and not any("has died" in line and ("--resume" in line or "again" in line) for line in ended.errors):
+            return "unclear", f"{shown}: {ended.text[-1500:]}"
+        had = (world.run_folder(name) / "checkpoints" / "last.ckpt").is_file()
+        if not had:
+            world.forget(name)
+        again = train(name, other, *(("--resume", world.run_folder(name)) if had else ()))
+        if again.status != 0:
+            return "lost", f"{shown}; on {other}: {again.text[-1500:]}"
+        if abs(score(name) / expected - 1) > 1e-3:
+            return "silently wrong", f"{shown}; on {other}, mse {score(name)}, not {expected}"
+        return "correct", shown
     finally:
         world.forget(name)
 
@@ -614,35 +739,45 @@ def table(tallies: dict[str, Tally]) -> str:
 
 
 def torture(args: argparse.Namespace, folder: Path) -> dict[str, Tally]:
-    """Runs what ``args`` asks for in ``folder``, and says what went wrong as it happens."""
+    """Runs what ``args`` asks for in ``folder``, and says what went wrong as it happens.
+
+    SIGTERM and Ctrl-C end it with what has been tried by then.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     import openstl_svq.training.experiment  # noqa: F401  once, before anything is forked
 
     wanted: dict[str, list[int]] = {}
-    for name in ("kills", "disk", "flips", "truncations", "settings"):
+    for name in ("kills", "ranks", "disk", "flips", "truncations", "settings"):
         only = [int(word.partition(":")[2]) for word in args.only if word.partition(":")[0] == name]
         wanted[name] = only or (list(range(getattr(args, name))) if not args.only else [])
     world = World(folder, Commands(args.processes, args.timeout))
-    if any(wanted[name] for name in wanted if name != "settings"):
+    if any(wanted[name] for name in wanted if name not in ("settings", "ranks")):
         world.train_undisturbed()
     files = subjects(world) if wanted["flips"] or wanted["truncations"] else []
     trials = {
         "kills": lambda draw, k: kill(world, draw, k),
+        "ranks": lambda draw, k: rank(world, draw, k),
         "disk": lambda draw, k: disk(world, draw, k),
         "flips": lambda draw, k: flip(files, draw, k),
         "truncations": lambda draw, k: truncate(files, draw, k),
         "settings": lambda draw, k: setting(world, draw, k),
     }
-    tallies = {}
-    for name, numbers in wanted.items():
-        if not numbers:
-            continue
-        tally, begin = tallies.setdefault(name, Tally()), time.monotonic()
-        for number in numbers:
-            outcome, detail = trials[name](random.Random(f"{args.seed} {name} {number}"), number)
-            tally.count[outcome] += 1
-            tally.seconds = time.monotonic() - begin
-            if outcome not in GOOD or args.only:
-                print(f"{name}:{number}: {outcome}: {detail}", flush=True)
+    tallies: dict[str, Tally] = {}
+    with contextlib.suppress(KeyboardInterrupt):
+        for name, numbers in wanted.items():
+            begin = time.monotonic()
+            for number in numbers:
+                outcome, detail = trials[name](random.Random(f"{args.seed} {name} {number}"), number)
+                tally = tallies.setdefault(name, Tally())
+                tally.count[outcome] += 1
+                tally.seconds = time.monotonic() - begin
+                if outcome not in GOOD or args.only:
+                    print(f"{name}:{number}: {outcome}: {detail}", flush=True)
+    if world.ends:
+        print(
+            f"from a killed process to the end of all: median {statistics.median(world.ends):.1f} s, at most "
+            f"{max(world.ends):.1f} s, of {len(world.ends)}"
+        )
     return tallies
 
 

@@ -19,6 +19,7 @@ from .sources import Source
 from .windows import WindowDataset
 
 Entry = dict[str, Any]
+_NOT_GIVEN: Any = None  # register_dataset says what a record lacks
 
 
 def make_entry(in_shape: Sequence[int], aft_seq_length: int, metrics: Sequence[str], **more) -> Entry:
@@ -91,10 +92,10 @@ class Dataset:
         root: what lies where under ``data_root``, where that is not ``data_root`` itself.
     """
 
-    name: str
-    description: str
-    entry: Entry
-    load_splits: LoadSplits
+    name: str = ""
+    description: str = ""
+    entry: Entry = field(default_factory=dict)
+    load_splits: LoadSplits = _NOT_GIVEN
     image_format: ImageFormat = field(default_factory=ImageFormat)
     open_to_forecast: Callable[["Dataset", Path, Entry], Source] = open_like_images
     full_sizes: tuple[int, int] | None = None

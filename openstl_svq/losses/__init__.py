@@ -3,14 +3,15 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from torch import nn
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
 
 from ..naming import Registry
 
 _LOSSES: Registry[Callable[[], nn.Module]] = Registry("loss", __package__)
 L = TypeVar("L", bound=Callable[[], nn.Module])
 
-__all__ = ["build_loss", "list_losses", "register_loss"]
+__all__ = ["build_loss", "list_losses", "log_train_loss", "register_loss"]
 
 
 def register_loss(name: str, description: str, *, override: bool = False) -> Callable[[L], L]:
@@ -45,3 +46,9 @@ def list_losses() -> dict[str, str]:
 def build_loss(name: str) -> nn.Module:
     """The loss of this name; a ValueError that lists what exists where there is none."""
     return _LOSSES[name]()
+
+
+def log_train_loss(method: LightningModule, loss: Tensor, samples: int) -> Tensor:
+    """Logs a batch's ``loss`` and the epoch's mean over all ``samples`` as every method does, and returns it."""
+    method.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=samples)
+    return loss

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..host import Base_method
+from ..losses import log_train_loss
 from ..models.dmvfn import DMVFN_Model
 from ..naming import accepted
 from .pixels import check_pixel_range
@@ -49,8 +50,7 @@ class DMVFN(Base_method):
         loss = (weights * laplacian_loss(frames, truth)).sum()
         if self.hparams.perceptual_weight:
             loss = loss + self.hparams.perceptual_weight * perceptual_loss(frames[-1], truth)
-        self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=len(window))
-        return loss
+        return log_train_loss(self, loss, len(window))
 
 
 def laplacian_loss(frames: Tensor, truth: Tensor) -> Tensor:

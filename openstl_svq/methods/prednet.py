@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ..host import Base_method
+from ..losses import log_train_loss
 from ..models.prednet import PredNet_Model
 from ..naming import accepted, choose
 from .pixels import check_pixel_range
@@ -38,10 +39,7 @@ class PredNet(Base_method):
         errors = self.model.errors(torch.cat([batch_x, batch_y], dim=1))[:, 1:].mean((0, 1))  # (layers)
         first, others = WEIGHT_MODES[self.hparams.weight_mode]
         loss = first * errors[0] + others * errors[1:].sum()
-        self.log(
-            "train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=len(batch_x)
-        )
-        return loss
+        return log_train_loss(self, loss, len(batch_x))
 
 
 def _check(config: dict) -> None:

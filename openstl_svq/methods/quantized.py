@@ -5,6 +5,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
+from ..losses import log_train_loss
 from ..models import SimVP_SVQ_Model
 from ..models.dynamics import watch
 from ..naming import accepted
@@ -118,10 +119,7 @@ class Quantized:
         if with_usage:
             usage = outputs[0].usage if outputs[0] is not None else {}
             self._log_at({f"quantizer/{name}": value for name, value in (usage or {}).items()} | dynamics)
-        self.log(
-            "train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=len(batch_x)
-        )
-        return loss
+        return log_train_loss(self, loss, len(batch_x))
 
     def _log_at(self, values: dict[str, Tensor], step: int | None = None):
         """To the loggers at once: ``self.log`` would keep it for a step at which Lightning writes the losses."""

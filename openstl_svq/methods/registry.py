@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any
 
 import torch
@@ -37,8 +38,8 @@ class Method:
         ValueError: ``cls`` is no Lightning module, or ``model_cls`` no torch module.
     """
 
-    name: str
-    cls: type
+    name: str = ""
+    cls: type = NoneType
     model_cls: type | None = None
     description: str = ""
     quantized: bool = False
@@ -51,7 +52,8 @@ class Method:
         for key, kind in (("cls", LightningModule), ("model_cls", nn.Module)):
             value = getattr(self, key)
             if not (isinstance(value, type) and issubclass(value, kind)) and not (key == "model_cls" and value is None):
-                raise ValueError(f"method {self.name!r}: {key} must be a subclass of {kind.__name__}, got {value!r}.")
+                given = "nothing" if value is NoneType else repr(value)
+                raise ValueError(f"method {self.name!r}: {key} must be a subclass of {kind.__name__}, got {given}.")
         object.__setattr__(self, "cls", extended(self.cls))
         if not self.description:
             object.__setattr__(self, "description", (inspect.getdoc(self.cls) or "").partition("\n")[0])

@@ -65,7 +65,10 @@ def save(checkpoint: Mapping, path: str | Path) -> None:
         reason = _disk_failure(error)
         if reason is None:
             raise
-        advice = left_by(path.parent.parent) if path.parent.name == "checkpoints" else "Make room for it."
+        run = path.parent.parent if path.parent.name == "checkpoints" else None
+        advice = (
+            "Make room for it." if run is None else f"Free space, or take another disk (--res_dir). {how_to_go_on(run)}"
+        )
         raise OSError(f"checkpoint {path} could not be written: {reason}. {advice}") from error
 
 
@@ -100,11 +103,11 @@ def load(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
     return checkpoint
 
 
-def left_by(run: Path) -> str:
-    """What to do once there is room again on the disk that the folder ``run`` is on."""
+def how_to_go_on(run: Path) -> str:
+    """What to do with a run that was ended from outside, by what is in its folder ``run``."""
     if (run / "checkpoints" / "last.ckpt").is_file():
-        return f"Its last.ckpt is as it was: free space, and continue with --resume {run}"
-    return "It has no last.ckpt yet: free space, or choose another disk with --res_dir, and start again."
+        return f"Its last.ckpt is whole: continue with --resume {run}, on any number of devices."
+    return "It has no last.ckpt yet: start it again."
 
 
 def _check_sums(path: Path) -> None:

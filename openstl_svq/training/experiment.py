@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import statistics
 import sys
+import traceback
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from ..methods import get_method
 from ..metrics.report import format_table, write_metrics
 from ..models.cost import count_parameters, model_cost
 from ..timing import time_in_turn
-from . import acceleration
+from . import acceleration, out_of_memory
 from . import checkpoint as checkpoints
 from .callbacks import EpochBar, Patience, SeedEpoch, in_notebook
 from .data_module import ForecastData
@@ -31,6 +32,7 @@ from .devices import share_batch_norms
 from .interruption import MidEpoch
 from .loggers import build_loggers, check_loggers
 from .predictions import SavePredictions
+from .processes import ProcessWatch
 from .run_folder import claim_folder, find_checkpoint, hold_folder, locate, release_folder, run_folder, say
 
 
@@ -73,6 +75,8 @@ class Experiment:
         self.costs: dict[str, float] = {}  # by name, of those that have been measured
         self.predictions: SavePredictions | None = None  # of --save_predictions
         self.save_dir = Path(args.res_dir, args.ex_name)
+        self._failed_in = out_of_memory.StageOfError()
+        self._watch = ProcessWatch(lambda: checkpoints.how_to_go_on(self.save_dir))
         try:
             self._prepare(dataloaders)
         except BaseException:  # then the name is free again
@@ -164,6 +168,8 @@ class Experiment:
         samples = self.processes * self.data.batch_size * self.batches_per_step
         self.timer = Timer()  # of all parts of a resumed run: its state is in the checkpoints
         callbacks = [
+            self._watch,
+            self._failed_in,
             SeedEpoch(args.seed),
             self.timer,
             bar,
@@ -206,7 +212,7 @@ class Experiment:
             use_distributed_sampler=False,
             default_root_dir=self.save_dir,
             num_sanity_val_steps=0,
-            log_every_n_steps=min(50, self._batches_per_epoch()),
+            log_every_n_steps=max(1, min(50, self._batches_per_epoch() // self.processes)),
             enable_model_summary=False,
         )
 
@@ -254,7 +260,7 @@ class Experiment:
 
     def train(self) -> None:
         """Trains until ``epoch`` or until validation stops improving; leaves the best weights in the method."""
-        with self._on_disk():
+        with self._explaining():
             self._train()
 
     def _train(self) -> None:
@@ -264,14 +270,11 @@ class Experiment:
         if self.started_from and not stopped:
             say(f"resuming from {self.started_from}")
         if not stopped:
+            self._watch.start(self.trainer)
             try:
                 self.trainer.fit(self.method, self.data, ckpt_path=self.started_from)
             except SystemExit:  # how Lightning ends after Ctrl-C
-                say(
-                    f"interrupted; continue with --resume {self.save_dir}"
-                    if last.is_file()
-                    else "interrupted before the first checkpoint: start it again"
-                )
+                say(f"interrupted. {checkpoints.how_to_go_on(self.save_dir)}")
                 raise
             stopped = self.trainer.current_epoch < self.args.epoch
             self.costs["train_seconds"] = round(self.timer.time_elapsed(), 3)  # validation and checkpoints too
@@ -286,9 +289,10 @@ class Experiment:
 
     def test(self) -> dict[str, dict]:
         """Scores the weights in the method; writes and prints them. Returns ``{name of the forecast: scores}``."""
-        with self._on_disk():
+        with self._explaining():
             if self.args.test:
                 self._introduce()
+            self._watch.start(self.trainer)
             self.trainer.test(self.method, self.data, verbose=False)
             results = self.method.test_results
             if self.trainer.is_global_zero:
@@ -296,17 +300,36 @@ class Experiment:
             return results
 
     @contextlib.contextmanager
-    def _on_disk(self) -> Iterator[None]:
-        """Says which disk is full, and what is left of the run: the loggers' errors name no file."""
+    def _explaining(self) -> Iterator[None]:
+        """Says which disk is full, and what is left of the run (the loggers' errors name no file), or what has room."""
         try:
             yield
+        except RuntimeError as error:
+            if not out_of_memory.is_out_of_memory(error):
+                raise
+            traceback.clear_frames(error.__traceback__)  # which hold the step's tensors
+            raise MemoryError(f"out of memory on {_device_name(self.trainer)}: {self._what_fits()}") from None
         except OSError as error:
             if error.errno not in DISK_FULL:
                 raise
             raise OSError(
-                f"the run folder {self.save_dir} could not be written: {error.strerror}. "
-                f"{checkpoints.left_by(self.save_dir)}"
+                f"the run folder {self.save_dir} could not be written: {error.strerror}. Free space, or take another disk "
+                f"(--res_dir). {checkpoints.how_to_go_on(self.save_dir)}"
             ) from error
+
+    def _what_fits(self) -> str:
+        training, network = self._failed_in.training, self.method.model
+        tried = self.data.batch_size if training else self.data.test_loader.batch_size
+        fitting = None
+        with contextlib.suppress(Exception), self.trainer.strategy.precision_plugin.forward_context():
+            network.to(self.trainer.strategy.root_device)  # where Lightning takes it from at an error
+            example = example_input(self.args, self.method)
+            inputs = [
+                x.to(self.trainer.strategy.root_device) for x in (example if isinstance(example, tuple) else (example,))
+            ]
+            fitting = out_of_memory.largest_batch(network, inputs, tried, training)
+        total = self.processes * self.data.batch_size * self.batches_per_step
+        return out_of_memory.advice(tried, fitting, training, total, self.args.checkpoint_activations)
 
     def _introduce(self):
         """Says what is about to run, and keeps its configuration."""
@@ -416,6 +439,12 @@ def _devices(args) -> tuple[str, int | list[int]]:
                 f"--gpus {' '.join(map(str, args.gpus))}: there is no GPU {missing[0]}; "
                 f"torch sees {torch.cuda.device_count()}, numbered from 0."
             )
+        for i in args.gpus if str(args.precision).startswith("bf16") and not torch.version.hip else ():
+            if torch.cuda.get_device_capability(i) < (8, 0):
+                raise ValueError(
+                    f"--precision {args.precision}: GPU {i} ({torch.cuda.get_device_name(i)}) has no bfloat16 arithmetic. "
+                    "Use --precision 16-mixed or 32-true."
+                )
         return accelerator, list(args.gpus)
     return accelerator, len(args.gpus)
 

@@ -12,6 +12,8 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Callback
 
+from .processes import Interrupted
+
 # Ctrl-C, what `kill` and schedulers send, what `#SBATCH --signal=USR1@90` sends before SLURM takes a node away, and a
 # terminal that closes. Not all are on Windows.
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP") if hasattr(signal, name)]
@@ -69,7 +71,7 @@ class MidEpoch(Callback):
 
     def _end(self, trainer: Trainer):
         # Lightning kills all processes, the first before its last words too, when a further one ends with a status.
-        raise SystemExit(128 + (self.received or signal.SIGTERM) if trainer.is_global_zero else 0)
+        raise Interrupted(128 + (self.received or signal.SIGTERM) if trainer.is_global_zero else 0)
 
     # saving
 

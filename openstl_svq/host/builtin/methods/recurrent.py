@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from openstl_svq.losses import log_train_loss
 from openstl_svq.naming import accepted
 
 from ..modules import sampling
@@ -50,11 +51,7 @@ class RecurrentMethod(Base_method):
         truth = torch.cat([batch_x, batch_y], dim=1)[:, 1:]
         if self.points is not None:  # those that are not missing alone
             forecasts, truth = (frames.flatten(2)[..., self.points] for frames in (forecasts, truth))  # (B, T, n)
-        loss = self.loss(forecasts, truth, penalty)
-        self.log(
-            "train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=len(batch_x)
-        )
-        return loss
+        return log_train_loss(self, self.loss(forecasts, truth, penalty), len(batch_x))
 
     def loss(self, forecasts: Tensor, truth: Tensor, penalty: Tensor | None) -> Tensor:
         return F.mse_loss(forecasts, truth)

@@ -1,6 +1,8 @@
 import torch
 from torch import Tensor
 
+from openstl_svq.losses import log_train_loss
+
 from ..models import SimVP_Model
 from .base_method import Base_method
 
@@ -24,7 +26,4 @@ class SimVP(Base_method):
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         batch_x, batch_y = batch
         loss = self.criterion(self(batch_x), batch_y)
-        self.log(
-            "train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=len(batch_x)
-        )
-        return loss
+        return log_train_loss(self, loss, len(batch_x))

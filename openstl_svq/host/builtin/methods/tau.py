@@ -1,6 +1,8 @@
 import torch
 from torch import Tensor
 
+from openstl_svq.losses import log_train_loss
+
 from .simvp import SimVP
 
 
@@ -22,7 +24,4 @@ class TAU(SimVP):
         batch_x, batch_y = batch
         pred_y = self(batch_x)
         loss = self.criterion(pred_y, batch_y) + self.hparams.alpha * self.diff_div_reg(pred_y, batch_y)
-        self.log(
-            "train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=len(batch_x)
-        )
-        return loss
+        return log_train_loss(self, loss, len(batch_x))
