@@ -15,4 +15,5 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_default_options = {"members": True, "show-inheritance": True}
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # attributes are listed once
 # Only formulas need a network: without one they are shown as TeX.

@@ -63,6 +63,7 @@ def create_parser() -> argparse.ArgumentParser:
     """The host's flags and this package's, for either host."""
     parser = host_parser()
     parser.prog = cli.program() or parser.prog
+    parser.usage = "%(prog)s [--FLAG VALUE ...]"  # there are a hundred; an error is not to scroll away
     parser.description = "Train and test a spatio-temporal forecasting model"
     for action in parser._actions:
         if action.dest == "ex_name":

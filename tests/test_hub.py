@@ -10,6 +10,7 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from comparison import assert_close
 from test_export import make
 
@@ -134,3 +135,14 @@ def test_the_packaged_model_says_how_it_was_made(tmp_path):
     changed = {key for key in args.keys() & model.hparams.keys() if args[key] != model.hparams[key]}
     assert changed <= {"config_file", "ex_name", "num_workers", "save_dir", "plugins"}, changed
     assert export[0] == "tools/export.py" and Path(export[-1]).name == name
+
+
+def test_the_packaged_model_forecasts_from_the_command_line(tmp_path, monkeypatch):
+    from openstl_svq.commands import predict
+
+    folder = Path(openstl_svq.__file__).parent / "data" / "weather_sample" / "weather" / "2m_temperature"
+    out = tmp_path / "forecast.nc"
+    monkeypatch.setattr("sys.argv", ["predict.py", "weather_sample", str(folder), "-o", str(out)])
+    predict.main()
+    with xr.open_dataset(out) as forecast:
+        assert forecast.attrs["checkpoint"] == "weather_sample" and forecast["t2m"].notnull().all()

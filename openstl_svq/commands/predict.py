@@ -18,7 +18,9 @@ from openstl_svq import cli
 
 def create_parser() -> argparse.ArgumentParser:
     parser = cli.Parser(__doc__)
-    parser.add_argument("run", help="folder of a run, or a checkpoint")
+    parser.add_argument(
+        "run", help="folder of a run, a checkpoint, a shared model (its folder, or hf://USER/NAME), or weather_sample"
+    )
     parser.add_argument(
         "input",
         help="weather: a NetCDF file or a folder of them; pictures: a folder of images, or a "
@@ -78,6 +80,8 @@ def main():
 
     import openstl_svq
     from openstl_svq import predict
+    from openstl_svq.predict.export import is_export
+    from openstl_svq.predict.hub import find_model
     from openstl_svq.training import run_folder
 
     out = predict.output_path(args.input, args.out, force=args.force)
@@ -98,7 +102,7 @@ def main():
             fps=args.fps,
             batch_size=args.batch_size,
             attributes={
-                "checkpoint": str(run_folder.locate(args.run)),
+                "checkpoint": args.run if is_export(find_model(args.run)) else str(run_folder.locate(args.run)),
                 "history": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ} {shlex.join(sys.argv)}",
             },
         )
