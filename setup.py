@@ -11,6 +11,7 @@ OPENSTL = "git+https://github.com/chengtan9907/OpenSTL@c74deb5d4c3da585291f9f182
 
 video = ["h5py>=3.10", "imageio[pyav]", "imageio-ffmpeg"]
 zarr = ["zarr"]
+maps = ["landcheck>=0.1"]  # coastlines, 0.2 MB
 export = ["onnx>=1.16", "onnxscript>=0.2", "onnxruntime>=1.18"]
 # LPIPS, and Caltech's films, whose sizes scikit-image changes as OpenSTL does.
 images = ["lpips>=0.1.4", "scikit-image>=0.22"]
@@ -87,6 +88,7 @@ setup(
         "zarr": zarr,
         "export": export,
         "images": images,
+        "maps": maps,
         "slurm": slurm,
         **loggers,
         "gcm": ['jcm>=3.0,<4; python_version >= "3.11"'],

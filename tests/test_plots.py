@@ -1,14 +1,19 @@
 """Pictures: what is drawn on which scale, which frames, whole files, bad input."""
 
+import itertools
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from openstl_svq.data import synthetic
+from openstl_svq.data.sources import Grid
+from openstl_svq.data.times import Clock
+from openstl_svq.figures.coastlines import coastlines
 from openstl_svq.figures.forecast import forecast as forecast_of_run
-from openstl_svq.figures.forecast import plot_forecast
+from openstl_svq.figures.forecast import plot_forecast, time_labels
 from openstl_svq.figures.style import save
-from openstl_svq.figures.trained_run import TrainedRun
+from openstl_svq.figures.trained_run import TrainedRun, long_name
 
 
 def forecast(steps_in=4, steps_out=4, channels=1, height=8, width=10):
@@ -73,15 +78,15 @@ def test_several_channels_are_drawn_below_each_other(drawn):
     assert [rows[3][0][0], rows[7][0][0]] == [f"RMS {rms[0]:.3g} m s⁻¹", f"RMS {rms[1]:.3g}"]
     error = "error\n(pred. − truth)"
     assert labels_of(figure) == [
-        "u10\ninput",
-        "u10\ntruth",
-        "u10\nprediction",
-        "u10, m s⁻¹",
+        "input",
+        "truth",
+        "prediction",
+        "u10 (m s⁻¹)",
         error,
         "m s⁻¹",
-        "r\ninput",
-        "r\ntruth",
-        "r\nprediction",
+        "input",
+        "truth",
+        "prediction",
         "r",
         error,
     ]
@@ -91,13 +96,78 @@ def test_some_channels_of_many(drawn):
     arrays = forecast(channels=12)
     names = [f"{name} {level} hPa" for name in "rtuv" for level in (150, 500, 850)]
     rows, figure = drawn(*arrays, channel_names=names, title="many")
-    drawn_names = [label.split("\n")[0] for label in labels_of(figure) if "input" in label]
-    assert drawn_names == [names[c] for c in (0, 4, 7, 11)]
-    assert np.array_equal(rows[4 * 3 + 1][0][1], arrays[1][0, 11])
-    assert figure.get_suptitle() == "many (4 of 12 channels)"
+    assert [label for label in labels_of(figure) if "hPa" in label] == [names[c] for c in (0, 6, 11)]
+    assert np.array_equal(rows[4 * 2 + 1][0][1], arrays[1][0, 11])
+    assert figure.get_suptitle() == "many (3 of 12 channels)"
     rows, figure = drawn(*arrays, channels=[5])
     assert len(rows) == 4 and np.array_equal(rows[2][0][1], arrays[2][0, 5])
-    assert labels_of(figure)[0] == "channel 5\ninput" and not figure.get_suptitle()
+    assert labels_of(figure)[:4] == ["input", "truth", "prediction", "channel 5"] and not figure.get_suptitle()
+
+
+@pytest.mark.parametrize("size", [(32, 64), (64, 64)])
+def test_three_levels_stay_on_a_page(tmp_path, size):
+    """And the text above the frames stays apart."""
+    names, units = [f"wind {level}" for level in (150, 500, 850)], ["m s**-1"] * 3
+    figure = plot_forecast(*forecast(12, 12, 3, *size), channel_names=names, units=units, title="t")
+    assert figure.get_figheight() <= 10, "inches"
+    figure.draw_without_rendering()
+    errors = [axis for axis in figure.axes if axis.get_title().startswith("RMS")]
+    boxes = [axis.title.get_window_extent() for axis in errors[:6]]
+    assert all(a.x1 < b.x0 for a, b in itertools.pairwise(boxes))
+
+
+def test_a_forecast_whose_truth_is_not_known(drawn):
+    inputs, _, prediction = forecast()
+    rows, figure = drawn(inputs, None, prediction, units="K")
+    assert [[panel[0] for panel in row] for row in rows[1:]] == [["t + 1", "t + 2", "t + 3", "t + 4"]] * 2
+    assert np.array_equal(rows[1][2][1], prediction[2, 0])
+    assert np.array_equal(rows[2][2][1], prediction[2, 0] - inputs[-1, 0])
+    assert labels_of(figure) == ["input", "forecast", "K", "change since\nthe last input", "K"]
+    colours = drawn(*(np.repeat(x, 3, axis=1) for x in (inputs,)), None, np.repeat(prediction.clip(0, 1), 3, axis=1))[0]
+    assert colours[1][0][1].shape == (8, 10, 3)
+
+
+@pytest.mark.parametrize(
+    "times, clock, labels",
+    [
+        (["2001-01-15", "2001-02-14", "2001-03-15"], Clock(monthly=True), ["+0 months", "+1 month", "+2 months"]),
+        (["2001-01-01T00", "2001-01-01T06"], Clock(), ["+0 h", "+6 h"]),
+        (["2001-02-27", "2001-03-01", "2001-03-05"], Clock("noleap"), ["+0 d", "+2 d", "+6 d"]),
+    ],
+)
+def test_labels_of_times(times, clock, labels):
+    when = np.array(times, dtype="datetime64[m]")
+    found = time_labels(when, when[0], clock)
+    assert found == labels
+
+
+def test_long_names_come_from_the_file_or_from_weatherbench():
+    grid = Grid([("r", {"long_name": "moisture"}, {"lat": 2, "lon": 2})], {})
+    assert [long_name(name, grid) for name in ("r", "r 500", "x")] == ["moisture", "moisture 500", "x"]
+    assert [long_name(name) for name in ("t2m", "r 500", "sst")] == [
+        "near-surface air temperature",
+        "relative humidity 500",
+        "sst",
+    ]
+
+
+def test_degrees_on_maps():
+    lon = np.arange(64) * 5.625
+    figure = plot_forecast(*forecast(height=32, width=64), lat=np.linspace(-87, 87, 32), lon=lon)
+    figure.draw_without_rendering()
+    said = [text.get_text() for axis in figure.axes for text in (*axis.get_xticklabels(), *axis.get_yticklabels())]
+    assert {"90°E", "180°", "90°W", "45°N", "45°S"} <= set(said)
+
+
+def test_coastlines_where_they_can_be_had(monkeypatch):
+    """On any range of longitudes, and nowhere without the package."""
+    pytest.importorskip("landcheck")
+    for west in (-15, 345):  # Great Britain and Ireland lie here
+        lines = coastlines(west, west + 10, 50, 60)
+        assert sum(map(len, lines)) > 50 and min(line[:, 0].min() for line in lines) >= west
+    assert coastlines(-50, -40, 25, 35) == (), "open sea"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert coastlines(-15, -4, 50, 60) == ()
 
 
 def test_three_channels_are_colours(drawn):
@@ -122,9 +192,12 @@ def test_three_channels_are_colours(drawn):
         (
             12,
             12,
-            ["t − 11", "t − 9", "t − 7", "t − 4", "t − 2", "t"],
-            ["t + 1", "t + 3", "t + 5", "t + 8", "t + 10", "t + 12"],
+            ["t − 10", "t − 8", "t − 6", "t − 4", "t − 2", "t"],
+            ["t + 2", "t + 4", "t + 6", "t + 8", "t + 10", "t + 12"],
         ),
+        (3, 11, ["t − 2", "t − 1", "t"], ["t + 1", "t + 3", "t + 5", "t + 7", "t + 9", "t + 11"]),
+        (10, 10, ["t − 9", "t − 6", "t − 3", "t"], ["t + 2", "t + 4", "t + 6", "t + 8", "t + 10"]),
+        (10, 20, ["t − 9", "t − 6", "t − 3", "t"], ["t + 4", "t + 8", "t + 12", "t + 16", "t + 20"]),
         (10, 1, ["t"], ["t + 1"]),
         (2, 4, ["t − 1", "t"], ["t + 1", "t + 2", "t + 3", "t + 4"]),
     ],
@@ -270,7 +343,8 @@ def test_a_run_on_weather_says_what_is_drawn(of_run):
         synthetic.weather(root / "weather", ["u10", "v10"], {2010: 3, 2016: 3, 2017: 3}, hours=1, levels=None, seed=0)
 
     drawn = of_run("weather_uv10_5_625", make, train_time=["2010", "2010"], test_time=["2017", "2017"])
-    assert drawn["channel_names"] == ("u10", "v10") and drawn["units"] == ("m s**-1", "m s**-1")
+    assert drawn["channel_names"] == ["near-surface eastward wind", "near-surface northward wind"]
+    assert drawn["units"] == ["m s**-1", "m s**-1"]
     assert drawn["title"] == "weather_uv10_5_625, simvp_svq, last input 2017-01-02 11:00"
     assert drawn["input_labels"][0] == "−11 h" and drawn["lead_labels"][-1] == "+12 h"
     assert len(drawn["lat"]) == 32 and len(drawn["lon"]) == 64

@@ -76,6 +76,7 @@ class Source:
     Attributes:
         frames: what reads them.
         name: of the dataset or variable, or a list of several variables.
+        title: what the data call themselves.
         times: datetime64 ``(N,)``, increasing, with the year, month and day of their calendar.
         calendar: ``standard``, ``noleap`` or ``360_day``.
         numbers: that tell gaps where there are no times, such as those in the names of images: ``(N,)``, increasing
@@ -107,6 +108,7 @@ class Source:
     cycle: Cycle | None = None
     missing: np.ndarray | None = None
     paths: Sequence[Path] = ()
+    title: str | None = None
 
     def at_points(self, rows: slice | np.ndarray, columns: slice | np.ndarray) -> "Source":
         """These rows and columns of each frame."""

@@ -55,6 +55,7 @@ class WindowDataset(Dataset):
         self.data_name, self.units, self.lat, self.lon = source.name, source.units, source.lat, source.lon
         self.channels, self.blue_first, self.field = source.channels, source.blue_first, source.field
         self.grid, self.missing, self.cycle = source.grid, source.missing, source.cycle
+        self.title = source.title
 
     def __len__(self) -> int:
         return len(self._anchors)

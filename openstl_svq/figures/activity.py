@@ -28,12 +28,13 @@ def plot_activity(
     axes = figure.subplots(rows, columns, squeeze=False)
     top = max(float(activity.max()), 1e-9)
     for axis, share, code in zip(axes.ravel(), activity, codes):
-        image = draw(axis, share, {"cmap": "magma", "vmin": 0, "vmax": top})
+        image = draw(axis, share, {"cmap": "YlGnBu", "vmin": 0, "vmax": top})
         axis.set_title(f"code {code}", fontsize=SMALL, pad=2.5)
         axis.tick_params(labelsize=SMALL - 2, length=2)
     for axis in axes.ravel()[count:]:
         axis.set_axis_off()
-    bar = figure.colorbar(image, ax=axes, shrink=0.8, label="share of frames in which it is active")
+    bar = figure.colorbar(image, ax=axes, shrink=0.8)
+    bar.set_label("share of frames in which it is active", fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
     return figure
 

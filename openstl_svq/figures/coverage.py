@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from .registry import register_figure
 from .style import SMALL, TEXT, tidy
@@ -54,6 +55,11 @@ def plot_coverage(codes: Sequence[int], errors: dict[str, Sequence[float]], dim:
     for name, values in errors.items():
         slope = -np.polyfit(np.log(values), np.log(codes), 1)[0]
         axis.loglog(codes, values, marker=".", linewidth=1.2, label=f"{name}: codes ~ error$^{{-{slope:.1f}}}$")
+    axis.set_xticks(codes, [str(count) for count in codes], minor=False)
+    axis.set_xticks([], minor=True)
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter(NullFormatter())
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_xlabel("codes", fontsize=TEXT)
     axis.set_ylabel("RMS error", fontsize=TEXT)
     axis.set_title(f"unit vectors in {dim} dimensions", fontsize=TEXT)

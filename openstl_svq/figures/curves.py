@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .registry import register_figure
-from .style import SMALL, TEXT
+from .style import SMALL, TEXT, tidy
 from .trained_run import TrainedRun
 
 Curve = tuple[Sequence[float], Sequence[float]]  # x, y
@@ -33,6 +33,7 @@ _PANELS = {
     "perplexity": {"codebook": "perplexity"},
     **DYNAMICS,
 }
+_COLUMNS = 3  # of panels on a page
 _COLOURS = [f"C{i}" for i in range(10)]
 _STYLES = ["-", "--", ":", "-."]
 
@@ -98,7 +99,7 @@ def plot_comparison(runs: Mapping[str, Iterable[str | os.PathLike]], title: str 
 def plot_curves(
     panels: Mapping[str, Mapping[str, Sequence[Curve]]], *, xlabel: str = "epoch", title: str | None = None
 ) -> Figure:
-    """Panels side by side, with the same colours for the same names; one legend for all.
+    """Panels, up to three side by side, with the same colours for the same names; one legend where they share their names.
 
     A vertical axis is logarithmic where all its values are positive and span more than a factor of ten.
 
@@ -112,11 +113,18 @@ def plot_curves(
         raise ValueError(f"no curve to draw in {list(panels)}: give each panel a name with curves at least.")
     names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
     looks = {name: {"color": _COLOURS[i % 10], "linestyle": _STYLES[i // 10 % 4]} for i, name in enumerate(names)}
+    # Panels about the same things share a legend; else each has its own, of more than one curve.
+    shared = len(names) > 1 and len(names) == max(map(len, panels.values()))
+    columns = min(len(panels), _COLUMNS)
+    rows = -(-len(panels) // columns)
     legend_rows = 10
-    legend_width = 0.4 + (0.075 * max(map(len, names)) + 0.5) * -(-len(names) // legend_rows)
-    figure = Figure(layout="constrained", dpi=150, figsize=(4.2 * len(panels) + legend_width, 3.4))
+    legend_width = (0.4 + (0.075 * max(map(len, names)) + 0.5) * -(-len(names) // legend_rows)) * shared
+    figure = Figure(layout="constrained", dpi=150, figsize=(3.9 * columns + legend_width, 3.0 * rows))
     handles = {}
-    for axis, (label, panel) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items()):
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes[len(panels) :]:
+        axis.set_axis_off()
+    for axis, (label, panel) in zip(axes, panels.items()):
         everything = [np.asarray(y, dtype=np.float64) for curves in panel.values() for _, y in curves]
         finite = np.concatenate([y[np.isfinite(y)] for y in everything])
         if not finite.size:
@@ -125,23 +133,31 @@ def plot_curves(
             for x, y in curves:
                 if len(x) != len(y):
                     raise ValueError(f"curve {name!r} has {len(y)} values for {len(x)} points of x.")
-                (handles[name],) = axis.plot(x, y, **looks[name], linewidth=1.2, marker="." if len(x) < 25 else "")
+                (handles[name],) = axis.plot(
+                    x, y, **looks[name], linewidth=1.2, marker="." if len(x) < 25 else "", label=name
+                )
         if finite.min() > 0 and finite.max() > 10 * finite.min():
             axis.set_yscale("log")
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        places = {float(value) for curves in panel.values() for x, _ in curves for value in x}
+        if len(places) == 1:  # a single epoch has no width of its own
+            (only,) = places
+            axis.set(xlim=(only - 0.5, only + 0.5), xticks=[only])
+        else:
+            axis.xaxis.get_major_locator().set_params(integer=True)
         axis.set_xlabel(xlabel, fontsize=TEXT)
         axis.set_ylabel(label, fontsize=TEXT)
-        axis.tick_params(labelsize=SMALL, which="both")
-        axis.grid(True, which="both", alpha=0.25, linewidth=0.6)
-        axis.spines[["top", "right"]].set_visible(False)
-    figure.legend(
-        handles.values(),
-        handles.keys(),
-        fontsize=SMALL,
-        frameon=False,
-        loc="outside right upper",
-        ncols=-(-len(names) // legend_rows),
-    )
+        tidy(axis)
+        if len(panel) > 1 and not shared:
+            axis.legend(fontsize=SMALL, frameon=False)
+    if shared:
+        figure.legend(
+            handles.values(),
+            handles.keys(),
+            fontsize=SMALL,
+            frameon=False,
+            loc="outside right upper",
+            ncols=-(-len(names) // legend_rows),
+        )
     if title:
         figure.suptitle(title, fontsize=TEXT + 1)
     return figure

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
 
 from .registry import register_figure
-from .style import SMALL, TEXT, painter, tidy, unit_text, with_unit
+from .style import SMALL, TEXT, degrees_north, painter, tidy, unit_text, with_unit
 from .trained_run import TrainedRun
 
+LATITUDE, MONTH, PERSISTENCE = "latitude", "month", "persistence"
+_MOST_TICKS = 8
 _SATURATED = 99.5  # percentile of the errors above which their colours are the last
 
 
@@ -63,13 +67,26 @@ def plot_error_by(panels: dict[str, dict[str, tuple[Sequence, Sequence[float]]]]
     figure = Figure(layout="constrained", dpi=150, figsize=(3.4 * len(panels), 2.9))
     for axis, (label, panel) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items()):
         for name, (x, y) in panel.items():
-            axis.plot(x, y, linewidth=1.2, marker="." if len(x) < 25 else "", label=name)
+            look = {"color": "0.45", "linestyle": "--"} if name == PERSISTENCE else {}
+            axis.plot(x, y, linewidth=1.2, marker="." if len(x) < 25 else "", label=name, **look)
+        _ticks(axis, label, sorted({value for x, _ in panel.values() for value in x}))
         axis.set_xlabel(label, fontsize=TEXT)
         axis.set_ylim(bottom=0)
         tidy(axis)
     figure.axes[0].set_ylabel(with_unit("RMSE", unit), fontsize=TEXT)
     figure.axes[0].legend(fontsize=SMALL, frameon=False)
     return figure
+
+
+def _ticks(axis: Axes, label: str, places: Sequence) -> None:
+    """Ticks where the values are: at lead times, months by name, latitudes north and south."""
+    if label == LATITUDE:
+        axis.xaxis.set_major_locator(MultipleLocator(30))
+        axis.xaxis.set_major_formatter(lambda y, _: degrees_north(y))
+    elif label == MONTH:
+        axis.set_xticks(places, ["JFMAMJJASOND"[int(month) - 1] for month in places])
+    elif len(places) <= _MOST_TICKS and label.startswith("lead time"):
+        axis.set_xticks(places)
 
 
 @register_figure("error_maps", "mean error and root mean square error at each point")
@@ -86,13 +103,13 @@ def error_by(runs: Sequence[TrainedRun]) -> Figure:
     panels: dict[str, dict[str, tuple[Sequence, Sequence[float]]]] = {}
     for run in runs:
         inputs, truth, prediction = run.forecasts
-        for name, forecast in (("persistence", np.broadcast_to(inputs[:, -1:], truth.shape)), (run.name, prediction)):
+        for name, forecast in ((PERSISTENCE, np.broadcast_to(inputs[:, -1:], truth.shape)), (run.name, prediction)):
             squared = run.error(forecast) ** 2  # (n, T, H, W)
             leads, label = run.lead_times
             panels.setdefault(label, {})[name] = (leads, np.sqrt(np.nanmean(squared, (0, 2, 3))))
             if run.lat is not None:
-                panels.setdefault("latitude (°N)", {})[name] = (run.lat, np.sqrt(np.nanmean(squared, (0, 1, 3))))
+                panels.setdefault(LATITUDE, {})[name] = (run.lat, np.sqrt(np.nanmean(squared, (0, 1, 3))))
             if (months := run.months) is not None:  # (n, T)
                 by_month = {int(month): np.nanmean(squared[months == month]) for month in np.unique(months)}
-                panels.setdefault("month", {})[name] = (list(by_month), np.sqrt(list(by_month.values())))
+                panels.setdefault(MONTH, {})[name] = (list(by_month), np.sqrt(list(by_month.values())))
     return plot_error_by(panels, runs[0].unit)

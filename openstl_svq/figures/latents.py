@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .registry import register_figure
-from .style import SMALL, TEXT, tidy
+from .style import SMALL, TEXT, painter, tidy
 from .trained_run import TrainedRun
 from .weights import standardised
 
@@ -36,12 +36,22 @@ def plot_latent_density(before: np.ndarray, after: np.ndarray) -> Figure:
     return figure
 
 
-def plot_latent_maps(before: np.ndarray, after: np.ndarray, channels: int = 8) -> Figure:
+def plot_latent_maps(
+    before: np.ndarray,
+    after: np.ndarray,
+    channels: int = 8,
+    *,
+    lat: np.ndarray | None = None,
+    lon: np.ndarray | None = None,
+) -> Figure:
     """Feature maps before and after the quantizer (Figures 10 to 14), the channels of the largest spread.
+
+    Each map has colours of its own, from its least to its largest value, which stand above it.
 
     Args:
         before, after: ``(C, H, W)``.
         channels: at most so many.
+        lat, lon: degrees, ``(H,)`` and ``(W,)``: draws maps.
 
     Raises:
         ValueError: other shapes.
@@ -49,19 +59,29 @@ def plot_latent_maps(before: np.ndarray, after: np.ndarray, channels: int = 8) -
     if before.ndim != 3 or before.shape != after.shape:
         raise ValueError(f"latents must be (C, H, W) both, got {before.shape} and {after.shape}.")
     chosen = np.sort(np.argsort(-before.std((1, 2)))[:channels])
-    height, width = before.shape[1:]
-    panel = 1.4
+    draw, aspect = painter(lat, lon, *before.shape[1:])
+    columns = min(len(chosen), 4)
+    rows = -(-len(chosen) // columns)
+    panel = 1.9
     figure = Figure(
-        layout="constrained", dpi=150, figsize=(len(chosen) * (panel + 0.1) + 0.4, 2 * (panel * height / width + 0.25))
+        layout="constrained",
+        dpi=150,
+        figsize=(columns * (panel + 0.1) + 0.4, 2 * rows * (panel * min(aspect, 1.5) + 0.28)),
     )
-    axes = figure.subplots(2, len(chosen), squeeze=False)
-    for row, (name, latent) in enumerate((("before", before), ("after", after))):
-        for axis, channel in zip(axes[row], chosen):
-            axis.imshow(latent[channel], cmap="viridis", interpolation="nearest")
+    axes = figure.subplots(2 * rows, columns, squeeze=False)
+    for axis in axes.ravel():
+        axis.set(xticks=[], yticks=[])
+        axis.set_axis_off()
+    for number, channel in enumerate(chosen):
+        top, column = 2 * (number // columns), number % columns
+        for row, name, latent in ((top, "before", before), (top + 1, "after", after)):
+            axis, frame = axes[row, column], latent[channel]
+            axis.set_axis_on()
+            draw(axis, frame, {"cmap": "viridis"})
             axis.set(xticks=[], yticks=[])
-            if row == 0:
-                axis.set_title(f"channel {channel}", fontsize=SMALL, pad=2)
-        axes[row, 0].set_ylabel(name, fontsize=TEXT)
+            axis.set_title(f"channel {channel}: {frame.min():.2g} to {frame.max():.2g}", fontsize=SMALL - 0.5, pad=2)
+            if column == 0:
+                axis.set_ylabel(name, fontsize=TEXT)
     return figure
 
 
@@ -73,4 +93,5 @@ def latent_density(runs: Sequence[TrainedRun]) -> Figure:
 @register_figure("latent_maps", "feature maps before and after the quantizer (Figures 10 to 14)")
 def latent_maps(runs: Sequence[TrainedRun]) -> Figure:
     before, after = runs[0].latents
-    return plot_latent_maps(before[len(before) // 2], after[len(after) // 2])
+    lat, lon = runs[0].latent_coordinates
+    return plot_latent_maps(before[len(before) // 2], after[len(after) // 2], lat=lat, lon=lon)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from .registry import register_figure
 from .style import SMALL, TEXT, tidy, with_unit
@@ -37,12 +38,16 @@ def plot_spectra(spectra: Mapping[str, np.ndarray], unit: str = "") -> Figure:
     below.axhline(1, color="black", linewidth=0.8)
     for number, (name, power) in enumerate(others):
         above.loglog(wavenumber, power, color=f"C{number}", linewidth=1.2, label=name)
-        below.semilogx(
-            wavenumber, power / np.where(reference > 0, reference, np.nan), color=f"C{number}", linewidth=1.2
-        )
+        below.loglog(wavenumber, power / np.where(reference > 0, reference, np.nan), color=f"C{number}", linewidth=1.2)
+    low, high = below.get_ylim()
+    below.set_ylim(min(low, 0.5), max(high, 2))  # half and twice the power are seen for what they are
+    for axis in (below.xaxis, below.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
     above.set_ylabel(with_unit("power", unit and f"({unit})^2" if " " in unit else unit and f"{unit}^2"), fontsize=TEXT)
     below.set_ylabel(f"ratio to {truth}", fontsize=TEXT)
-    below.set_xlabel("wavenumber along rows", fontsize=TEXT)
+    below.set_xlabel("wavenumber along rows (waves in the width of the frame)", fontsize=TEXT)
     above.legend(fontsize=SMALL, frameon=False)
     for axis in (above, below):
         tidy(axis)

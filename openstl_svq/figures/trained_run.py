@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 
 from .. import load
+from ..data.formats.weatherbench import VARIABLES
 from ..data.registry import dataset_or_default
+from ..data.sources import Grid
+from ..data.times import Clock
 from ..data.windows import restored
 from ..host import load_data
 from ..quantizers import QuantizerOutput
@@ -18,6 +21,32 @@ from ..training.run_folder import locate, run_folder
 
 _BATCH = 16
 _TOKENS = 4096  # of which regression weights and codes are looked at: tokens x codes numbers
+
+
+def offsets(times: np.ndarray, last: np.datetime64, clock: Clock) -> tuple[np.ndarray, str]:
+    """``times`` from ``last`` on, and their unit: months where there is a frame a month, days where they are whole days and
+    more than three, else hours."""
+    steps = clock.steps(times) - clock.steps(last)
+    if clock.monthly:
+        return steps, "months"
+    hours = steps / 60
+    if not (hours % 24).any() and np.abs(hours).max(initial=0) > 72:
+        return hours / 24, "d"
+    return hours, "h"
+
+
+def long_name(channel: str, grid: Grid | None = None) -> str:
+    """A channel's name for people: that of the file it is from, or WeatherBench's; levels stay behind it.
+
+    >>> long_name("t2m"), long_name("r 500"), long_name("sst")
+    ('near-surface air temperature', 'relative humidity 500', 'sst')
+    """
+    name, space, level = channel.partition(" ")
+    given = {variable: attributes.get("long_name") for variable, attributes, _ in grid.variables} if grid else {}
+    if channel in given:
+        return str(given[channel] or channel)
+    known = VARIABLES[name].long_name if name in VARIABLES and not grid else None
+    return f"{given.get(name) or known or name}{space}{level}"
 
 
 class TrainedRun:
@@ -161,8 +190,8 @@ class TrainedRun:
 
     @property
     def title(self) -> str:
-        """Dataset and method."""
-        return f"{self.config['dataname']}, {self.config['method']}"
+        """What the data are called, in their own words where they have any, and the method."""
+        return f"{getattr(self.dataset, 'title', None) or self.config['dataname']}, {self.config['method']}"
 
     @property
     def blue_first(self) -> bool:
@@ -175,6 +204,14 @@ class TrainedRun:
         """Unit of the first channel."""
         channels = getattr(self.dataset, "channels", None)
         return (channels[0][1] if channels else getattr(self.dataset, "units", None)) or ""
+
+    @property
+    def channels(self) -> tuple[list[str] | None, list[str | None]]:
+        """Names, long ones where the data have them, and units of all channels; no names of a single unnamed one."""
+        channels = getattr(self.dataset, "channels", None)
+        if not channels:
+            return None, [getattr(self.dataset, "units", None)] * self.config["in_shape"][1]
+        return [long_name(name, getattr(self.dataset, "grid", None)) for name, _ in channels], [u for _, u in channels]
 
     @property
     def lat(self) -> np.ndarray | None:
@@ -200,13 +237,19 @@ class TrainedRun:
 
     @property
     def lead_times(self) -> tuple[np.ndarray, str]:
-        """Of the target frames, ``(T_out,)``, and what they are: hours, or steps where the data have no times."""
+        """Of the target frames, ``(T_out,)``, and what they are: hours, days, months, or steps where there are no times."""
         steps = self.forecasts[1].shape[1]
         times = self.times(0)
         if times is None:
             return np.arange(1, steps + 1), "lead time (steps)"
         before, after = times
-        return (after - before[-1]) / np.timedelta64(1, "h"), "lead time (h)"
+        leads, unit = offsets(after, before[-1], self.clock)
+        return leads, f"lead time ({unit})"
+
+    @property
+    def clock(self) -> Clock:
+        """How the frames follow each other."""
+        return getattr(self.dataset, "clock", None) or Clock()
 
     @property
     def months(self) -> np.ndarray | None:

@@ -47,7 +47,8 @@ def plot_weights(values: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
         )
         axis.set_title(label, fontsize=TEXT)
         axis.set_xlabel("standardised value", fontsize=TEXT)
-        axis.legend(fontsize=SMALL - 1, frameon=False)
+        axis.set_ylim(top=1.3 * axis.get_ylim()[1])  # room for the legend
+        axis.legend(fontsize=SMALL - 1, frameon=False, loc="upper center")
         tidy(axis)
     figure.axes[0].set_ylabel("density", fontsize=TEXT)
     return figure

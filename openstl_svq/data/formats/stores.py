@@ -120,6 +120,7 @@ def source_of(
         field=True,
         grid=grid_of(arrays),
         paths=paths,
+        title=next((str(data.attrs["title"]) for data in opened if data.attrs.get("title")), None),
     )
 
 
