@@ -17,6 +17,7 @@ from PIL import Image
 import openstl_svq
 from openstl_svq.data import load_data
 from openstl_svq.data.formats.images import resize
+from openstl_svq.figures.forecast import plot_forecast
 from openstl_svq.methods import get_method
 from openstl_svq.training import checkpoint
 
@@ -267,6 +268,37 @@ def test_start_and_steps(run, model, source, tmp_path):
     with xr.open_dataset(source) as given, xr.open_dataset(tmp_path / "out.nc") as out:
         assert_close(out["t2m"].values[:, None], model.predict(given["t2m"].values[2:14, None], 15), rtol=1e-5)
         assert out["time"].values[0] == np.datetime64("2013-05-01T17:00") and len(out["time"]) == 15
+
+
+@pytest.mark.parametrize("window, truth", [((), False), (("--start", "2013-05-01T06:00"), True)])
+def test_a_picture_of_the_forecast(run, tmp_path, monkeypatch, window, truth):
+    """Beside the truth where the file goes on; map, names and times are those of the file."""
+    drawn, source = {}, tmp_path / "t2m.nc"
+    waves("2013-05-01T03:00", 27).to_netcdf(source)
+
+    def draw(*frames, **said):
+        drawn.update(said, frames=frames)
+        return plot_forecast(*frames, **said)
+
+    monkeypatch.setattr("openstl_svq.figures.forecast.plot_forecast", draw)
+    call("predict", run, source, "-o", tmp_path / "f.nc", "--plot", tmp_path / "f.png", *window)
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+    inputs, follows, forecast = drawn["frames"]
+    with xr.open_dataset(tmp_path / "f.nc") as written, xr.open_dataset(source) as given:
+        assert np.allclose(forecast[:, 0], written["t2m"].values, atol=1e-3)
+        assert (follows is not None) == truth
+        if truth:
+            assert np.allclose(follows[:, 0], given["t2m"].sel(time=written.time).values)
+        assert f"last input {str(written.init_time.values)[:10]}" in drawn["title"]
+    assert drawn["input_labels"][-1] == "+0 h" and drawn["lead_labels"][0] == "+1 h"
+    assert len(drawn["lat"]) == inputs.shape[2] and drawn["units"] == ["K"]
+
+
+def test_pictures_that_cannot_be_drawn(run, source, tmp_path):
+    words = [run, source, "-o", tmp_path / "f.nc", "--plot"]
+    assert "a picture shows one forecast and is a .png; got all windows" in fails(*words, tmp_path / "f.png", "--all")
+    assert "got .gif" in fails(*words, tmp_path / "f.gif")
+    assert not (tmp_path / "f.nc").exists()
 
 
 def test_all_windows_without_a_gap(run, model, tmp_path):

@@ -1,7 +1,7 @@
 """Forecasts from a file or folder of frames with a trained model.
 
     python tools/predict.py work_dirs/NAME t2m.nc                        # the last frames -> t2m_forecast.nc
-    python tools/predict.py work_dirs/NAME weather/ -o out.nc --start 2018-07-01T06:00
+    python tools/predict.py work_dirs/NAME weather/ -o out.nc --start 2018-07-01T06:00 --plot out.png
     python tools/predict.py work_dirs/KTH frames/ -o walking.gif --steps 40
     python tools/predict.py work_dirs/MINE film.mp4                      # -> film_forecast.gif
 
@@ -29,6 +29,12 @@ def create_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "-o", "--out", default=None, help="what to write (default: <input>_forecast in the current folder)"
+    )
+    parser.add_argument(
+        "--plot",
+        default=None,
+        metavar="PNG",
+        help="draw the forecast too, beside the truth where the input goes on that far (as after --start)",
     )
     parser.add_argument("--force", action="store_true", help="replace an output that exists")
     which = parser.add_mutually_exclusive_group()
@@ -85,6 +91,7 @@ def main():
     from openstl_svq.training import run_folder
 
     out = predict.output_path(args.input, args.out, force=args.force)
+    plot = None if args.plot is None else predict.output_path(args.input, args.plot, force=args.force)
     model = openstl_svq.load(args.run, allow_code=args.allow_code)
     try:
         model.to(args.device)
@@ -101,6 +108,7 @@ def main():
             check_range=not args.no_range_check,
             fps=args.fps,
             batch_size=args.batch_size,
+            plot=plot,
             attributes={
                 "checkpoint": args.run if is_export(find_model(args.run)) else str(run_folder.locate(args.run)),
                 "history": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ} {shlex.join(sys.argv)}",

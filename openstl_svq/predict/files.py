@@ -4,16 +4,18 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pytorch_lightning import LightningModule
 
 from .. import __version__
+from ..data.registry import dataset_or_default
 from ..protocol import OPENSTL, differences
 from ..training.experiment import Experiment
 from ..training.predictions import NAMES
 from .forecaster import checked_steps
-from .inputs import open_series, windows_in
+from .inputs import Series, open_series, windows_in
 from .outputs import PICTURES, Result, write_netcdf, writer_for
 
 
@@ -29,6 +31,7 @@ def forecast_file(
     fps: float = 10,
     batch_size: int = 16,
     attributes: Mapping[str, str] | None = None,
+    plot: str | os.PathLike | None = None,
 ) -> str:
     """Forecasts from the frames in ``source`` and writes the result to ``out``, complete or not at all.
 
@@ -46,9 +49,10 @@ def forecast_file(
         fps: frames per second of a film.
         batch_size: windows at a time.
         attributes: global attributes to add, for provenance.
+        plot: ``.png``: a picture of the forecast, with truth and error where the input goes on that far.
 
     Returns:
-        One line about what was written.
+        One line about each file that was written.
 
     Raises:
         FileNotFoundError: no input.
@@ -57,6 +61,9 @@ def forecast_file(
     out, source, hparams = Path(out), Path(source), model.hparams
     if batch_size < 1 or fps <= 0:
         raise ValueError(f"the batch size and the frames per second must be above 0, got {batch_size} and {fps}.")
+    if plot is not None and (window == "all" or Path(plot).suffix.lower() != ".png"):
+        wrong = "all windows" if window == "all" else f"{Path(plot).suffix or 'no ending'}"
+        raise ValueError(f"a picture shows one forecast and is a .png; got {wrong} (plot, --plot).")
     steps = checked_steps(hparams, steps)
     inputs, leads = offsets_of(hparams, steps)
     write = writer_for(out.suffix.lower(), hparams, window)
@@ -64,6 +71,8 @@ def forecast_file(
     if out.suffix.lower() == ".nc" and series.grid is None:
         raise ValueError(f"{source} has no coordinates, which NetCDF needs; write .npz.")
     windows = windows_in(series, inputs, window, source)
+
+    drawn: list[tuple[np.ndarray, np.ndarray]] = []
 
     def forecasts() -> Iterator[np.ndarray]:
         from tqdm import tqdm
@@ -78,6 +87,8 @@ def forecast_file(
                 )
             before = series.when(series.axis[windows[begin : begin + batch_size]])
             forecast = model.predict(frames, steps, check_range=check_range, times=before)
+            if plot is not None:
+                drawn.append((frames[0], forecast[0]))
             yield forecast if series.grid is None else series.grid.restore(forecast)
 
     starts = series.axis[windows[:, -1]]
@@ -103,7 +114,39 @@ def forecast_file(
         )
     )
     count = f"{len(windows)} forecasts of " if window == "all" else ""
-    return f"{out}: {count}{steps} frames, from {times.min()} to {times.max()}"
+    said = f"{out}: {count}{steps} frames, from {times.min()} to {times.max()}"
+    if plot is None:
+        return said
+    title = f"{series.source.title or source.stem}, {hparams.method}"
+    return f"{said}\n{_draw(Path(plot), title, hparams, series, *drawn[0], starts[0], leads)}"
+
+
+def _draw(
+    path: Path, title: str, hparams: Any, series: Series, inputs: np.ndarray, forecast: np.ndarray, start: int, leads
+) -> Path:
+    """A picture of one forecast: beside the truth where the frames that follow are there."""
+    from ..figures.forecast import plot_forecast, shown_time, time_labels
+    from ..figures.style import save
+    from ..figures.trained_run import long_name
+
+    places, truth, source = start + leads * series.unit, None, series.source
+    if np.isin(places, series.axis).all():
+        truth = series.read(np.searchsorted(series.axis, places)[None])[0]
+    labels, last = {}, series.when(np.atleast_1d(start))[0]
+    if series.clock is not None:
+        before = start + offsets_of(hparams, len(leads))[0] * series.unit
+        shown = (time_labels(series.when(at), last, series.clock) for at in (before, places))
+        labels = dict(zip(("input_labels", "lead_labels"), shown))
+        title += f", last input {shown_time(last, series.clock)}"
+    frames: list = [inputs, truth, forecast]
+    if dataset_or_default(hparams.dataname).image_format.blue_first or source.blue_first:
+        frames = [None if x is None else x[:, ::-1] for x in frames]
+    names = [long_name(name, series.grid) for name, _ in source.channels] if source.channels else None
+    units = [unit for _, unit in source.channels] if source.channels else source.units
+    figure = plot_forecast(
+        *frames, channel_names=names, units=units, lat=source.lat, lon=source.lon, title=title, **labels
+    )
+    return save(figure, path)
 
 
 def write_predictions(experiment: Experiment) -> None:
