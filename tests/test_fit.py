@@ -44,7 +44,7 @@ def test_defaults_suit_small_data(ocean):
     parts = np.rint(np.array(hparams.split) * 60) - 4
     assert parts.tolist() == [windows - round(0.1 * windows) - round(0.2 * windows), 5, 10]
     assert (hparams.num_workers, hparams.batch_size, hparams.data_name) == (0, 4, "sst")
-    assert (hparams.quantizer_lr, hparams.quantizer_kwargs) == ("width", {"init_scale": "1/N", "codebook_size": 8})
+    assert (hparams.quantizer_lr, hparams.quantizer_kwargs) == ("width", {"residual": True, "codebook_size": 8})
     assert not model.training and model.device.type == "cpu"
 
 

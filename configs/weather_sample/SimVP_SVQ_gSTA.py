@@ -1,4 +1,5 @@
-# The first command of the README: the fold begins near zero and moves as a layer of its shape does (docs/study.md).
+# The first command of the README, in the form that the study found best: z + g q, and the fold moves as a layer of its
+# shape does (docs/study.md).
 _base_ = "SimVP_SVQ_gSTA_published.py"
 quantizer_lr = "width"
-quantizer_kwargs = dict(init_scale="1/N")
+quantizer_kwargs = dict(residual=True)

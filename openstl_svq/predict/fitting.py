@@ -128,7 +128,7 @@ def _resolve(source: Source, given: dict, earlier: dict, place: str | None) -> t
     defaults: dict[str, Any] = {key: value for key, value in small.items() if key in (record.keys or ())}
     defaults |= {"method": record.name, "epoch": 20, "num_workers": 0, "logger": ["csv"]}
     if record.quantized and layers.get("quantizer", "svq") == "svq":
-        defaults |= {"quantizer_lr": "width", "quantizer_kwargs": {"init_scale": "1/N"}}
+        defaults |= {"quantizer_lr": "width", "quantizer_kwargs": {"residual": True}}
     if record.multiple is not None:
         defaults["pad"] = True
     if not any(layers.get(key) for key in ("split", "train_time", "val_time", "test_time")):
