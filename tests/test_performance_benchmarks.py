@@ -9,6 +9,7 @@ from openstl_svq.benchmarks.codes import codes_table
 from openstl_svq.benchmarks.loader import loader_table
 from openstl_svq.benchmarks.memory import memory_table, step_memory
 from openstl_svq.benchmarks.roofline import roofline_table
+from openstl_svq.benchmarks.run_memory import run_memory_table
 from openstl_svq.benchmarks.scores import scores_table
 from openstl_svq.benchmarks.startup import startup_table
 from openstl_svq.benchmarks.step import TrainingStep
@@ -83,3 +84,12 @@ def test_a_run_reaches_its_first_step():
     assert run["ratio"] == pytest.approx(run["seconds"] / imports["seconds"])
     with pytest.raises(RuntimeError, match="unknown dataset 'nowhere'"):
         startup_table(dataname="nowhere", rounds=1)
+
+
+def test_memory_of_a_run_does_not_grow(capsys):
+    second, middle, last, test, larger = (row["memory"] for row in run_memory_table(epochs=4, windows=40, times=8).rows)
+    data = 8 * 40 * 9 * 64 * 64 * 4  # what the larger test set would take, if it were kept
+    assert last - second < 30 * 2**20 and larger - test < 0.6 * data
+    assert not capsys.readouterr().out
+    with pytest.raises(ValueError, match="take 3 or more"):
+        run_memory_table(epochs=2)

@@ -23,14 +23,15 @@ from ..host import describe, example_input, load_data
 from ..methods import get_method
 from ..metrics.report import format_table, write_metrics
 from ..models.cost import count_parameters, model_cost
-from ..timing import time_in_turn
-from . import acceleration, out_of_memory
+from ..timing import out_of_memory, time_in_turn
+from . import acceleration
 from . import checkpoint as checkpoints
 from .callbacks import EpochBar, Patience, SeedEpoch, in_notebook
 from .data_module import ForecastData
 from .devices import share_batch_norms
 from .interruption import MidEpoch
 from .loggers import build_loggers, check_loggers
+from .out_of_memory import StageOfError, advice, largest_batch
 from .predictions import SavePredictions
 from .processes import ProcessWatch
 from .run_folder import claim_folder, find_checkpoint, hold_folder, locate, release_folder, run_folder, say
@@ -75,7 +76,7 @@ class Experiment:
         self.costs: dict[str, float] = {}  # by name, of those that have been measured
         self.predictions: SavePredictions | None = None  # of --save_predictions
         self.save_dir = Path(args.res_dir, args.ex_name)
-        self._failed_in = out_of_memory.StageOfError()
+        self._failed_in = StageOfError()
         self._watch = ProcessWatch(lambda: checkpoints.how_to_go_on(self.save_dir))
         try:
             self._prepare(dataloaders)
@@ -305,7 +306,7 @@ class Experiment:
         try:
             yield
         except RuntimeError as error:
-            if not out_of_memory.is_out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             traceback.clear_frames(error.__traceback__)  # which hold the step's tensors
             raise MemoryError(f"out of memory on {_device_name(self.trainer)}: {self._what_fits()}") from None
@@ -327,9 +328,9 @@ class Experiment:
             inputs = [
                 x.to(self.trainer.strategy.root_device) for x in (example if isinstance(example, tuple) else (example,))
             ]
-            fitting = out_of_memory.largest_batch(network, inputs, tried, training)
+            fitting = largest_batch(network, inputs, tried, training)
         total = self.processes * self.data.batch_size * self.batches_per_step
-        return out_of_memory.advice(tried, fitting, training, total, self.args.checkpoint_activations)
+        return advice(tried, fitting, training, total, self.args.checkpoint_activations)
 
     def _introduce(self):
         """Says what is about to run, and keeps its configuration."""

@@ -9,11 +9,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 from torch.utils._pytree import tree_iter
 
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device, or the machine (by torch's allocator), had no room for a tensor."""
-    of_cpu = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    return isinstance(error, torch.cuda.OutOfMemoryError) or of_cpu
+from ..timing import out_of_memory
 
 
 class StageOfError(Callback):
@@ -51,7 +47,7 @@ def _fits(network: nn.Module, inputs: list[Tensor], training: bool) -> bool:
                 sum(x.float().sum() for x in outputs).backward()
         return True
     except RuntimeError as error:
-        if not is_out_of_memory(error):
+        if not out_of_memory(error):
             raise
         traceback.clear_frames(error.__traceback__)
         return False
