@@ -10,7 +10,7 @@ from ..config_file import load_config, packaged_configs
 from ..host import dataset_parameters
 from ..host.builtin.methods import method_maps
 from ..models import SimVP_SVQ_Model
-from ..models.cost import dry_cost, model_cost
+from ..models.cost import ModelCost, dry_cost, model_cost
 from ..naming import accepted, choose
 from . import Progress, register_benchmark
 from .tables import Table, giga, mega, times
@@ -159,16 +159,19 @@ def cost_table(dataname: Sequence[str] = (), configs: Path = CONFIGS, *, progres
     return Table(columns, rows, "Parameters and FLOPs (Table 12)", [*_COST_NOTES, *notes, *_OTHER_NOTES.values()])
 
 
-def _other_row(name: str, backbone: Backbone, printed: str, configs: Path) -> dict:
-    """Parameters and FLOPs of a recurrent method as OpenSTL counts them, in a training pass."""
-    config = load_config(configs / backbone.folder / f"{name}.py")
+def recurrent_cost(config: dict, backbone: Backbone) -> ModelCost:
+    """Of a recurrent method as OpenSTL counts it, in a training pass."""
     model_class = method_maps[config["method"]].model_class
     future = dataset_parameters[backbone.dataname]["aft_seq_length"]
     sizes = {"in_shape": backbone.in_shape, "pre_seq_length": backbone.in_shape[0], "aft_seq_length": future}
     with torch.device("meta"):
         model = model_class(**accepted(model_class, {**config, **sizes}))
     x, y = (torch.empty(1, steps, *backbone.in_shape[1:]) for steps in (backbone.in_shape[0], future))
-    cost = dry_cost(model, (x, y))
+    return dry_cost(model, (x, y))
+
+
+def _other_row(name: str, backbone: Backbone, printed: str, configs: Path) -> dict:
+    cost = recurrent_cost(load_config(configs / backbone.folder / f"{name}.py"), backbone)
     figures = zip(("parameters", "FLOPs"), (cost.params, cost.flops), printed.split())
     apart = [what for what, value, text in figures if not agrees(value, text)]
     return {

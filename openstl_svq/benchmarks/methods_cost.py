@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..config_file import load_config
 from ..methods import get_method
-from ..models.cost import model_cost
+from ..models.cost import ModelCost, model_cost
 from ..naming import accepted, choose
 from . import Progress, register_benchmark
 from .backbones import CONFIGS, agrees
@@ -67,6 +67,15 @@ _RUNS: dict[str, Callable] = {
 }
 
 
+def method_cost(row: Row, configs: Path = CONFIGS) -> ModelCost:
+    """Of a cell of Table 12, as its notes say."""
+    network = get_method(row.method).model_cls
+    settings = {**load_config(configs / row.config), "in_shape": (max(2, row.frames), *row.frame)}
+    model = network(**accepted(network, settings))
+    run = _RUNS.get(row.method, lambda model, x: model(x))
+    return model_cost(_Counted(model, run), (row.frames, *row.frame))
+
+
 @register_benchmark("methods_cost", "parameters and FLOPs of the methods beside SimVP: Table 12")
 def methods_cost_table(
     dataname: Sequence[str] = (), method: Sequence[str] = (), configs: Path = CONFIGS, *, progress: Progress = None
@@ -89,11 +98,7 @@ def methods_cost_table(
             continue
         if progress:
             progress(f"{row.method}, {row.label}")
-        network = get_method(row.method).model_cls
-        settings = {**load_config(configs / row.config), "in_shape": (max(2, row.frames), *row.frame)}
-        model = network(**accepted(network, settings))
-        run = _RUNS.get(row.method, lambda model, x: model(x))
-        cost = model_cost(_Counted(model, run), (row.frames, *row.frame))
+        cost = method_cost(row, configs)
         apart = [
             w
             for w, v, text in zip(("parameters", "FLOPs"), (cost.params, cost.flops), row.printed)

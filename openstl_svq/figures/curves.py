@@ -17,6 +17,9 @@ _LOGGED = {
     "training loss": "train_loss_epoch",
     "validation loss": "val_loss",
     "perplexity": "quantizer/perplexity",
+    "perplexity theta2": "quantizer/perplexity_theta2",
+    "perplexity theta3": "quantizer/perplexity_theta3",
+    "kurtosis": "quantizer/kurtosis",
     "latent before": "latent/std_before",
     "latent after": "latent/std_after",
     "fold change": "quantizer/fold_change",
@@ -80,6 +83,11 @@ def plot_training(run: str | os.PathLike, title: str | None = None) -> Figure:
 def training(runs: Sequence[TrainedRun]) -> Figure:
     (run,) = runs
     return plot_training(run.folder, run.title)
+
+
+@register_figure("curves", "validation loss and perplexity of several runs by epoch (Figures 4, 7, 8)", several=True)
+def curves(runs: Sequence[TrainedRun]) -> Figure:
+    return plot_comparison({run.name: [run.folder] for run in runs})
 
 
 def plot_comparison(runs: Mapping[str, Iterable[str | os.PathLike]], title: str | None = None) -> Figure:

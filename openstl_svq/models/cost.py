@@ -87,7 +87,7 @@ def dry_cost(model: nn.Module, inputs: tuple[Tensor, ...]) -> ModelCost:
     norms = dict.fromkeys((torch.ops.aten.native_layer_norm, torch.ops.aten.native_group_norm), _norm_flops)
     counter = FlopCounterMode(display=False, custom_mapping=norms)
     with torch.no_grad(), counter:
-        copy.deepcopy(model).to("meta").eval()(*(value.to("meta") for value in inputs))
+        copy.deepcopy(model).to("meta").eval().requires_grad_(False)(*(value.to("meta") for value in inputs))
     return ModelCost(count_parameters(model), counter.get_total_flops() // 2)  # it counts a multiply-add as two
 
 

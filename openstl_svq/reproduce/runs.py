@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .. import config as configuration
 from ..config_file import load_config
 from ..data import get_dataset, load_data
+from ..figures.curves import training_curves
 from ..methods import get_method
 from ..sweep import Run, build_models, scores
 from .plan import CONFIGS, Cell, Plan
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCALES = ("paper", "sample")
+_LONG = 10.0  # seconds: a step that takes them is not timed again
 
 
 @dataclass(frozen=True)
@@ -55,16 +59,21 @@ def plan_runs(
         ValueError: a configuration that cannot be resolved, or whose model cannot be built.
     """
     sample = sample_settings() if scale == "sample" else {"datasets": {}, "options": {}}
+    chosen = plan.cells
+    if scale == "sample" and plan.sample:
+        chosen = [cell for cell in plan.cells if cell.variant in plan.sample]
     planned = []
     for seed in seeds:
-        for (dataset, config), cells in _by_run(plan.cells).items():
+        for (dataset, config, changes), cells in _by_run(chosen).items():
             used = sample["datasets"].get(dataset, dataset)
             known = {*configuration.defaults(), *(get_method(load_config(config)["method"]).keys or ())}
             pairs = [f"{key}={value!r}" for key, value in sample["options"].items() if key in known]
             given = ["-d", used, "-c", str(config), "--seed", str(seed), *words]
-            if pairs or options:
-                given += ["--cfg_options", *pairs, *options]
-            name = "_".join((dataset, *config.relative_to(CONFIGS).with_suffix("").parts[-2:], f"seed-{seed}"))
+            given += ["--fps"] * ("fps" in plan.metrics)
+            if pairs or changes or options:
+                given += ["--cfg_options", *pairs, *changes, *options]
+            slugs = [re.sub(r"[^\w.]+", "-", change.rpartition(".")[2]).strip("-") for change in changes]
+            name = "_".join((dataset, *config.relative_to(CONFIGS).with_suffix("").parts[-2:], *slugs, f"seed-{seed}"))
             resolved = vars(configuration.resolve(given))
             given += ["--res_dir", str(folder), "--ex_name", name]
             settings = {"dataset": dataset, "config_file": config.stem, "seed": seed}
@@ -73,10 +82,10 @@ def plan_runs(
     return planned
 
 
-def _by_run(cells: Iterable[Cell]) -> dict[tuple[str, Path], list[Cell]]:
-    groups: dict[tuple[str, Path], list[Cell]] = {}
+def _by_run(cells: Iterable[Cell]) -> dict[tuple[str, Path, tuple[str, ...]], list[Cell]]:
+    groups: dict[tuple[str, Path, tuple[str, ...]], list[Cell]] = {}
     for cell in cells:
-        groups.setdefault((cell.dataset, cell.config), []).append(cell)
+        groups.setdefault((cell.dataset, cell.config, cell.options), []).append(cell)
     return groups
 
 
@@ -91,6 +100,16 @@ def missing_data(planned: Sequence[PlannedRun]) -> dict[str, str]:
     return missing
 
 
+def how_to_get(missing: Mapping[str, str], data_root: Path) -> str:
+    """The message about data that are not there, all of them, with what would make each."""
+    lines = []
+    for name, why in missing.items():
+        lines.append(f"  {name}: {why}")
+        if get_dataset(name).makers:
+            lines.append(f"    a small synthetic one: python tools/make_sample_data.py -d {name} --out {data_root}")
+    return "data are not there:\n" + "\n".join(lines)
+
+
 def make_data(names: Iterable[str], data_root: Path, say: Callable[[str], None]) -> None:
     """Makes small synthetic sets of the datasets ``names``."""
     for name in names:
@@ -99,17 +118,45 @@ def make_data(names: Iterable[str], data_root: Path, say: Callable[[str], None])
 
 
 def results(planned: Sequence[PlannedRun], folder: Path) -> pd.DataFrame:
-    """Scores of the finished runs: ``group, row, variant, metric, seed, value``; what was not run is not there."""
+    """What the finished runs say: ``group, row, variant, metric, seed, value``; what was not run is not there."""
     import pandas as pd
 
     rows = []
     for p in planned:
-        found = scores(folder / p.run.name) or {}
+        found = measured(p.run, folder)
         for cell in p.cells:
             rows += [
                 (*cell.place, metric, p.seed, found[name]) for metric, name in cell.metrics.items() if name in found
             ]
     return pd.DataFrame(rows, columns=["group", "row", "variant", "metric", "seed", "value"])
+
+
+def measured(run: Run, folder: Path) -> dict[str, float]:
+    """Scores of a finished run, and under the tables' names what it cost and how it used its codebook."""
+    place = folder / run.name
+    if (found := scores(place)) is None:
+        return {}
+    about = json.loads((place / "metrics.json").read_text(encoding="utf-8")).get("provenance") or {}
+    curves = training_curves(place)
+    found |= {
+        name: float(curves[key][1][-1])
+        for name, key in {
+            "perplexity": "perplexity",
+            "perplexity_2": "perplexity theta2",
+            "perplexity_3": "perplexity theta3",
+            "kurtosis": "kurtosis",
+        }.items()
+        if key in curves
+    }
+    if "flops" in about:
+        found["flops_g"] = about["flops"] / 1e9
+    if "parameters" in about:
+        found["params_m"] = about["parameters"] / 1e6
+    if "frames_per_second" in about:
+        found["fps"] = about["frames_per_second"] / run.config["aft_seq_length"]
+    if "train_seconds" in about and "validation loss" in curves:
+        found["minutes_per_epoch"] = about["train_seconds"] / 60 / len(curves["validation loss"][0])
+    return found
 
 
 @dataclass(frozen=True)
@@ -134,7 +181,10 @@ class Cost:
 
 
 def cost(run: Run) -> Cost:
-    """Times a training step of ``run``: forward, loss, backward and Adam, the second of two."""
+    """Times a training step of ``run``: forward, loss, backward and Adam.
+
+    The second of two, alone if that one has taken long; on a CPU one sample's, times the batch size.
+    """
     import torch
 
     config = run.config
@@ -144,8 +194,9 @@ def cost(run: Run) -> Cost:
     method = method.to(device).train()
     optimizer = torch.optim.Adam([p for p in method.parameters() if p.requires_grad])
     steps_in, *frame = config["in_shape"]
-    x = torch.randn(config["batch_size"], steps_in, *frame, device=device)
-    y = torch.randn(config["batch_size"], config["aft_seq_length"], *frame, device=device)
+    batch = config["batch_size"] if device == "cuda" else 1
+    x = torch.randn(batch, steps_in, *frame, device=device)
+    y = torch.randn(batch, config["aft_seq_length"], *frame, device=device)
     seconds = 0.0
     for _ in range(2):
         begin = time.perf_counter()
@@ -154,7 +205,9 @@ def cost(run: Run) -> Cost:
         optimizer.zero_grad()
         if device == "cuda":
             torch.cuda.synchronize()
-        seconds = time.perf_counter() - begin
+        seconds = (time.perf_counter() - begin) * config["batch_size"] / batch
+        if time.perf_counter() - begin > _LONG:
+            break
     sizes = get_dataset(config["dataname"]).full_sizes
     steps = sizes[0] // config["batch_size"] * config["epoch"] if sizes else None
     disk = 2 * 3 * sum(p.numel() * p.element_size() for p in method.parameters())  # each with Adam's two averages

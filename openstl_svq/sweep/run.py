@@ -1,6 +1,7 @@
 """Running a plan: each run on from where it stopped, by one sweep at a time, here or on a cluster."""
 
 import contextlib
+import json
 import signal
 import sys
 import time
@@ -8,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .. import __version__
 from .. import config as configuration
 from ..config_file import load_config
 from ..jobs import failure, last_line, scores
@@ -46,8 +48,19 @@ def state(run: Run, folder: Path) -> str:
             "or move that folder away."
         )
     if scores(place) is not None:
+        if (version := _version_of(place)) not in (None, __version__):
+            raise ValueError(
+                f"{place} holds a run of openstl_svq {version}, and this is {__version__}: one table would hold results "
+                "of two versions. Give the sweep another --ex_name, or move that folder away."
+            )
         return "finished"
     return "interrupted" if (place / "checkpoints" / "last.ckpt").is_file() else "new"
+
+
+def _version_of(place: Path) -> str | None:
+    """The version that has trained a finished run."""
+    record = json.loads((place / "metrics.json").read_text(encoding="utf-8"))
+    return (record.get("provenance") or {}).get("openstl_svq")
 
 
 @contextlib.contextmanager
