@@ -244,7 +244,7 @@ def test_a_notebook_shows_the_bar_the_table_and_the_picture():
         "model.plot()",
     ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    nbclient.NotebookClient(notebook, timeout=300, startup_timeout=300, kernel_name="python3").execute()
     trained, scored, drawn = (cell["outputs"] for cell in notebook["cells"])
     assert any("epoch 1/1: 100%" in output.get("text", "") for output in trained)
     assert scored[0]["data"]["text/plain"].startswith("forecast ")
