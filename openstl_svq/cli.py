@@ -81,8 +81,9 @@ def show_defaults(parser: argparse.ArgumentParser) -> None:
 @contextmanager
 def quiet() -> Iterator[None]:
     """While it lasts, Lightning says nothing of devices, tips and services, nor what no user has a part in."""
-    # Those beside the first are by themselves: importing Lightning sets their parents.
-    names = ["pytorch_lightning", "pytorch_lightning.utilities.rank_zero"]
+    # Those beside the first are by themselves: importing Lightning sets their parents. Of one epoch timm says that a
+    # cosine has no effect.
+    names = ["pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "timm.scheduler.cosine_lr"]
     names += [
         f"lightning_fabric.{name}" for name in ("utilities.distributed", "strategies.launchers.subprocess_script")
     ]
@@ -93,7 +94,7 @@ def quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=message)
         try:
             for logger in loggers:
-                logger.setLevel(logging.WARNING)
+                logger.setLevel(logging.ERROR if logger.name.startswith("timm") else logging.WARNING)
             yield
         finally:
             for logger, level in zip(loggers, levels):

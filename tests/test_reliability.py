@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
@@ -114,12 +115,31 @@ def val_losses(folder):
     return [float(row["val_loss"]) for row in rows if row["val_loss"]]
 
 
+# What the lines of a run begin with.
+LINES = (
+    "host:",
+    "data:",
+    "protocol:",
+    "method:",
+    "epoch ",
+    "forecast",
+    "model",
+    "persistence",
+    "climatology",
+    "skill",
+    "run folder:",
+)
+
+
 def test_two_processes_validate_as_one(words, run, tmp_path):  # noqa: F811
     """IncepU has no batch norm, and the rate is 0 to all intents: the weights stay the same."""
     settings = words("model_type='IncepU'", "hid_T=16", "lr=1e-20", "drop_path=0.0", epochs=1)
     one = val_losses(run("train", settings) / "run")
     process = started("tools/train.py", *settings, "--strategy", "ddp", "--gpus", "0", "1", "--ex_name", "two")
-    assert process.wait(timeout=300) == 0, process.stdout.read()
+    text = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, text
+    strange = [line for line in text.splitlines() if line and not line.startswith(LINES)]
+    assert not strange  # of Lightning, torch or a second process
     assert val_losses(tmp_path / "runs" / "two") == pytest.approx(one, rel=1e-6)
 
 
@@ -319,3 +339,35 @@ def test_a_killed_process_ends_the_others_with_a_message(launcher, killed, words
     run("train", ["--resume", str(folder), "--gpus", "0", "--batch_size", "4"])  # on another number of processes
     assert scores(folder)["provenance"]["epochs"] >= 1
     assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 7
+
+
+def of_an_image(tmp_path) -> list[str]:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for k, image in enumerate(np.random.default_rng(0).integers(0, 255, (40, 8, 8), dtype=np.uint8)):
+        iio.imwrite(folder / f"f{k:02d}.png", image)
+    content = (folder / "f07.png").read_bytes()
+    (folder / "f07.png").write_bytes(content[:-30] + bytes(30))
+    return ["-d", "custom", "--data_root", str(folder), "--num_workers", "2", "--cfg_options", "in_shape=[12,1,8,8]"]
+
+
+def of_a_text(tmp_path) -> list[str]:
+    (tmp_path / "notes.txt").write_text("epoch: 3\n")
+    return ["--resume", str(tmp_path / "notes.txt")]
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (of_an_image, "error: the image .*f07.png cannot be read"),
+        (of_a_text, "error: .*notes.txt is no checkpoint"),
+        (["--cfg_options", "metrics=['mes']"], "error: unknown metrics.* 'mes'. Did you mean 'mse'"),
+        (["--metric_for_bestckpt", "val_mse"], "error: unknown metric_for_bestckpt 'val_mse'"),
+        (["--sched", "step", "--decay_epoch", "0"], "error: decay_epoch must be a number above 0"),
+        (["--resume", "/nowhere/run"], "error: nothing to resume: /nowhere/run does not exist"),
+    ],
+)
+def test_one_message_before_anything_is_trained(given, message, words, run, tmp_path):  # noqa: F811
+    found = fails(run, [*words(), *(given(tmp_path) if callable(given) else given)])
+    assert re.match(message, found) and "\n" not in found
+    assert not list(tmp_path.glob("runs/**/*.ckpt"))
