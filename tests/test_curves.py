@@ -57,6 +57,16 @@ def test_a_line_for_each_run_and_a_colour_for_each_group(tmp_path):
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["vq", "svq"]
 
 
+def test_one_epoch_fits_its_axis_and_panels_stay_on_a_page():
+    panels = {str(k): {"training": [([1], [0.5])], f"other {k}": [([1], [0.6])]} for k in range(5)}
+    figure = plot_curves(panels)
+    assert figure.get_figwidth() < 13 and len({axis.get_position().y0 for axis in figure.axes}) == 2
+    first = figure.axes[0]
+    assert first.get_xticks().tolist() == [1] and first.get_xlim() == (0.5, 1.5)
+    assert [text.get_text() for text in first.get_legend().get_texts()] == ["training", "other 0"]
+    assert not figure.legends
+
+
 def test_many_names_stay_apart():
     figure = plot_curves({"loss": {str(i): [([1], [i + 1])] for i in range(25)}})
     looks = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines}

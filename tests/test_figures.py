@@ -104,6 +104,34 @@ def test_sparse_regression_needs_fewer_codes_than_clustering():
     assert coverage_error(4, 16, 4, samples=50)[1] < 1e-6, "as many codes as dimensions are a basis"
 
 
+def test_ticks_of_errors_stand_where_the_values_are():
+    months = {"model": (list(range(1, 13)), [1.0] * 12)}
+    leads, latitudes = {"model": ([6, 12], [1, 2])}, {"model": ([-60, 0, 60], [1, 2, 3])}
+    figure = plot_error_by({"lead time (h)": leads, "latitude": latitudes, "month": months}, "m s**-1")
+    figure.draw_without_rendering()
+    lead, latitude, month = figure.axes
+    assert lead.get_xticks().tolist() == [6, 12] and lead.get_ylabel() == "RMSE (m s⁻¹)"
+    assert "60°S" in [text.get_text() for text in latitude.get_xticklabels()]
+    assert "".join(text.get_text() for text in month.get_xticklabels()) == "JFMAMJJASOND"
+
+
+def test_latent_maps_have_north_above():
+    before = np.arange(2 * 3 * 4.0).reshape(2, 3, 4)
+    figure = plot_latent_maps(before, -before, lat=np.array([-60.0, 0, 60]), lon=np.array([0.0, 90, 180, 270]))
+    first = figure.axes[0]
+    assert first.get_ylim() == (-90, 90) and first.get_title() == "channel 0: 0 to 11"
+    assert np.array_equal(np.asarray(first.collections[0].get_array()), before[0])
+
+
+def test_the_packaged_model_is_analysed_like_a_run(tmp_path, monkeypatch):
+    """And its figures are not put into the package."""
+    monkeypatch.chdir(tmp_path)
+    run = TrainedRun("weather_sample", samples=1)
+    assert run.name == "weather_sample" and run.folder.resolve() == tmp_path / "weather_sample"
+    (path,) = draw_figures([run], ["spectra"], run.folder / "figures")
+    assert path.resolve().is_relative_to(tmp_path)
+
+
 @pytest.mark.parametrize(
     "draw, message",
     [

@@ -12,7 +12,9 @@ from openstl_svq import cli
 
 def main():
     parser = cli.Parser(__doc__)
-    parser.add_argument("runs", nargs="*", metavar="RUN", help="run folders or checkpoints")
+    parser.add_argument(
+        "runs", nargs="*", metavar="RUN", help="run folders, checkpoints, or weather_sample, the packaged model"
+    )
     parser.add_argument("--only", nargs="+", metavar="FIGURE", help="names of figures (default: all that apply)")
     parser.add_argument("--out", default=None, help="folder of the figures (default: RUN/figures of the first run)")
     parser.add_argument("--data_root", default=None, help="where the data lie now, if not where they lay in training")

@@ -87,6 +87,8 @@ def _ticks(axis: Axes, label: str, places: Sequence) -> None:
         axis.set_xticks(places, ["JFMAMJJASOND"[int(month) - 1] for month in places])
     elif len(places) <= _MOST_TICKS and label.startswith("lead time"):
         axis.set_xticks(places)
+    elif label == "lead time (h)":  # whole days
+        axis.xaxis.set_major_locator(MultipleLocator(24 if max(places) <= 8 * 24 else 48))
 
 
 @register_figure("error_maps", "mean error and root mean square error at each point")

@@ -15,6 +15,8 @@ from ..data.sources import Grid
 from ..data.times import Clock
 from ..data.windows import restored
 from ..host import load_data
+from ..predict.export import is_export
+from ..predict.hub import find_model
 from ..quantizers import QuantizerOutput
 from ..training.experiment import Experiment
 from ..training.run_folder import locate, run_folder
@@ -53,7 +55,7 @@ class TrainedRun:
     """A trained model and some windows of its test set, evenly spread.
 
     Args:
-        place: a run folder, a checkpoint, or an experiment, whose weights and data are taken as they are.
+        place: a run folder, a checkpoint, a shared or packaged model, or an experiment, whose weights and data are taken as they are.
         data_root: where the data lie, if not where they lay in training.
         samples: at most so many windows.
 
@@ -72,7 +74,11 @@ class TrainedRun:
             self.config = dict(self.model.hparams) | {"num_workers": 0}
             if data_root is not None:
                 self.config["data_root"] = str(data_root)
-            self.folder = run_folder(locate(place))
+            found = find_model(place)
+            if not is_export(found):
+                self.folder = run_folder(locate(place))
+            else:  # figures of a packaged model belong to who draws them
+                self.folder = found if Path(place).exists() else Path(found.name)
             self.dataset = load_data(**self.config)[2].dataset
         self.name = self.folder.resolve().name
         self.samples = np.unique(np.linspace(0, len(self.dataset) - 1, samples).round().astype(int))
