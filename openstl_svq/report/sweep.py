@@ -17,7 +17,7 @@ from ..metrics import headline_metrics, lower_is_better
 from ..metrics.report import score_unit
 from ..statistics import mean_interval, with_interval
 from ..sweep import failure
-from ..sweep.results import COSTS, PROVENANCE, arms, axes_of, finished, read, scores_of
+from ..sweep.results import COSTS, PROVENANCE, arms, axes_of, finished, read, scores_of, several
 from .page import Page, Picture, Section, costs, duration, pairs, pictures_of, size
 from .run import configuration_section, frames, on_disk
 
@@ -106,7 +106,7 @@ def _what(folder: Path, table: Table, config: Mapping[str, Any]) -> Section:
 def _scores(folder: Path, table: Table, groups: Mapping[str, list[dict]], *, compared: bool) -> Section:
     """Means over seeds with intervals, a table and a picture for each dataset, and the sweep's own comparison."""
     section = Section("Scores")
-    others = [axis for axis in axes_of(table) if axis != "seed"]
+    others = several(table)
     datasets = list(dict.fromkeys(row.get("dataset") for of in groups.values() for row in of))
     for dataset in datasets:
         of_dataset = {name: of for name, of in groups.items() if of[0].get("dataset") == dataset}

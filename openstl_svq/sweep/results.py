@@ -116,11 +116,16 @@ def finished(table: Table) -> list[dict]:
     return [row for row in table.rows if row[_STATE] == "finished"]
 
 
-def arms(table: Table) -> list[dict]:
-    """The rows of finished runs, each with ``arm``: its values of the axes that have several, the seed aside."""
+def several(table: Table) -> list[str]:
+    """The axes that have several values, the seed aside; all of them where none has."""
     others = [axis for axis in axes_of(table) if axis != "seed"]
-    several = [axis for axis in others if len({str(row.get(axis)) for row in table.rows}) > 1] or others
-    return [{**row, "arm": ", ".join(str(row.get(axis, "")) for axis in several)} for row in finished(table)]
+    return [axis for axis in others if len({str(row.get(axis)) for row in table.rows}) > 1] or others
+
+
+def arms(table: Table) -> list[dict]:
+    """The rows of finished runs, each with ``arm``: its values of the axes of :func:`several`."""
+    axes = several(table)
+    return [{**row, "arm": ", ".join(str(row.get(axis, "")) for axis in axes)} for row in finished(table)]
 
 
 def configuration_hash(config: Mapping) -> str:
