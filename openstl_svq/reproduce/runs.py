@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,9 +182,12 @@ class Cost:
 def cost(run: Run) -> Cost:
     """Times a training step of ``run``: forward, loss, backward and Adam.
 
-    The second of two, alone if that one has taken long; on a CPU one sample's, times the batch size.
+    The second of two, or the first if that one has taken long. On a CPU it is one sample's processor time, which other
+    programs do not lengthen, shared among torch's threads and times the batch size.
     """
     import torch
+
+    from ..timing import CLOCKS, synchronize
 
     config = run.config
     record = get_method(config["method"])
@@ -197,16 +199,17 @@ def cost(run: Run) -> Cost:
     batch = config["batch_size"] if device == "cuda" else 1
     x = torch.randn(batch, steps_in, *frame, device=device)
     y = torch.randn(batch, config["aft_seq_length"], *frame, device=device)
+    clock, threads = (CLOCKS["wall"], 1) if device == "cuda" else (CLOCKS["processor"], torch.get_num_threads())
     seconds = 0.0
     for _ in range(2):
-        begin = time.perf_counter()
+        begin = clock()
         method.criterion(method(x, y), y).backward()
         optimizer.step()
         optimizer.zero_grad()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        seconds = (time.perf_counter() - begin) * config["batch_size"] / batch
-        if time.perf_counter() - begin > _LONG:
+        synchronize(device)
+        taken = (clock() - begin) / threads
+        seconds = taken * config["batch_size"] / batch
+        if taken > _LONG:
             break
     sizes = get_dataset(config["dataname"]).full_sizes
     steps = sizes[0] // config["batch_size"] * config["epoch"] if sizes else None
