@@ -341,6 +341,21 @@ def test_a_killed_process_ends_the_others_with_a_message(launcher, killed, words
     assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 7
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_process_that_dies_before_they_are_connected(killed, words):  # noqa: F811
+    process = started("tools/train.py", *words("--gpus", "0", "1"))
+    while not (others := children(process.pid)):  # which has not imported anything by then
+        time.sleep(0.05)
+    os.kill(others[0] if killed else process.pid, signal.SIGKILL)
+    text = process.communicate(timeout=120)[0]
+    (message,) = re.findall("^error: .*", text, flags=re.MULTILINE)
+    name = (
+        rf"process 1 of 2 \(pid {others[0]}\)" if killed else f"the process {process.pid} that has started the others"
+    )
+    assert re.match(rf"error: {name} has died.* It has no last.ckpt yet: start it again", message)
+
+
 def of_an_image(tmp_path) -> list[str]:
     folder = tmp_path / "images"
     folder.mkdir()

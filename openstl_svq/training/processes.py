@@ -14,7 +14,9 @@ from multiprocessing.connection import Connection, wait
 
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.plugins.environments import LightningEnvironment
 
+_LAUNCHER = "OPENSTL_SVQ_LAUNCHER"  # the processes that Lightning starts inherit the number of the first one
 _DONE, _ERROR = b"done", b"error "
 _CONNECT_SECONDS = 30
 _UNWIND_SECONDS = 20  # for a process that has raised an error to print it and end
@@ -44,21 +46,30 @@ class ProcessWatch(Callback):
 
     def start(self, trainer: Trainer) -> None:
         """Watches over the start, in which processes wait for each other too: call it before the trainer runs."""
-        if trainer.world_size > 1 and self._watch is None:
-            self._starting = True
-            threading.Thread(target=self._watch_start, args=(trainer, os.getppid()), daemon=True).start()
+        if trainer.world_size == 1 or self._watch is not None:
+            return
+        rank = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")))
+        launcher = os.getppid()
+        if isinstance(trainer.strategy.cluster_environment, LightningEnvironment):  # process 0 starts the others
+            # They may come here after it has died, when its number is not their parent's any more.
+            if rank == 0:
+                os.environ[_LAUNCHER] = str(os.getpid())
+            launcher = int(os.environ.get(_LAUNCHER, launcher))
+        self._starting = True
+        threading.Thread(target=self._watch_start, args=(trainer, rank, launcher), daemon=True).start()
 
-    def _watch_start(self, trainer: Trainer, launcher: int):
-        rank, launched = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))), []
+    def _watch_start(self, trainer: Trainer, rank: int, launcher: int):
         while self._starting:
             if rank and os.getppid() != launcher:
                 text = f"the process {launcher} that has started the others has died. {self.advice()}"
                 _end(text if rank == 1 else None)
-            launched = getattr(trainer.strategy.launcher, "procs", launched)  # by Lightning, from this one
+            launched = getattr(trainer.strategy.launcher, "procs", [])  # by Lightning, from this one
             for local_rank, process in enumerate(launched, start=1):
-                if (status := process.poll()) is not None and status != 0:
+                if process.poll():
+                    for other in launched:
+                        other.kill()
                     name = f"process {local_rank} of {trainer.world_size} (pid {process.pid})"
-                    _end(_of_death(name, self.advice()) if status < 0 else None)  # else it has said why
+                    _end(_of_death(name, self.advice()) if process.returncode < 0 else None)  # else it has said why
             time.sleep(0.2)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
