@@ -271,6 +271,10 @@ def test_a_table_to_its_end(tmp_path, monkeypatch, capsys, name, runs):
     others = table["row"] != load_plan(name).baseline["row"]
     assert (table["improvement"].notna() == others).all() and table["low"].isna().all(), "one seed has no interval"
     assert f"Table {name}: " in text and "test the machinery alone" in text
+    rows = pd.read_csv(tmp_path / f"table_{name}_sample" / "results.csv")
+    assert (rows["state"] == "finished").all() and len(rows) == runs and (rows["train_seconds"] > 0).all()
+    page = (tmp_path / f"table_{name}_sample" / "report.html").read_text()
+    assert "Beside the paper" in page and "data:image/png" in page
     if name == "15":
         assert (table["sign_agrees"].notna() == others).all()
 
@@ -279,6 +283,8 @@ def test_a_figure_to_its_end(tmp_path, monkeypatch, capsys):
     call(monkeypatch, "--figure", "9", "--res_dir", tmp_path, *SHORT)
     picture = tmp_path / "figure_9_sample" / "figures" / "latent_density.png"
     assert picture.stat().st_size > 5000 and str(picture) in capsys.readouterr().out
+    page = (tmp_path / "figure_9_sample" / "report.html").read_text()
+    assert "density of the latent before and after the quantizer" in page
 
 
 def test_a_dry_run_says_what_is_left(tmp_path, monkeypatch, capsys):
