@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ..training.experiment import Experiment
     from .trained_run import TrainedRun
 
+_NOT_IN_NAMES = r"[^\w.+-]+"  # a run may be called as a table calls its row
 Draw = Callable[[Sequence["TrainedRun"]], "Figure"]
 
 
@@ -84,7 +86,7 @@ def draw_figures(
                 say(f"{label}: left out: {error}")
                 continue
             out.mkdir(parents=True, exist_ok=True)
-            written.append(save(figure, out / f"{label}.png"))
+            written.append(save(figure, out / f"{re.sub(_NOT_IN_NAMES, '_', label).strip('_')}.png"))
     return written
 
 

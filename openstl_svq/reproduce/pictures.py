@@ -1,6 +1,5 @@
 """The paper's figures from the runs of their plans, by the functions of ``tools/analyse.py``."""
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -37,7 +36,7 @@ def draw(plan: Plan, planned: Sequence[PlannedRun], folder: Path, say: Callable[
 
 
 def _label(plan: Plan, cell: Cell) -> str:
-    """What tells a cell from the plan's others, fit for a file's name."""
+    """What tells a cell from the plan's others."""
     places = zip(*(c.place for c in plan.cells))
     parts = [part for part, values in zip(cell.place, places) if part and len(set(values)) > 1]
-    return re.sub(r"[^\w.+-]+", "_", " ".join(parts or [cell.row])).strip("_")
+    return ", ".join(parts or [cell.row])
