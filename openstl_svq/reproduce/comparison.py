@@ -122,7 +122,7 @@ def write(plan: Plan, comparison: pd.DataFrame, folder: Path, scale: str) -> str
         *(["Scale: paper."] * (scale == "paper" and not plan.counted)),
         "Here: mean over seeds ± standard deviation; a dash is what was not run.",
         *(_UNITS[metric] for metric in plan.metrics if metric in _UNITS),
-        *(["Recurrent methods count less than is printed: before the first step nothing is convolved."] * plan.counted),
+        *(["Recurrent methods are counted as OpenSTL counts them, in a training pass."] * plan.counted),
         *_unpaired(plan, comparison),
         *(
             [

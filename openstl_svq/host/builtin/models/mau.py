@@ -113,7 +113,7 @@ class MAU_Model(RecurrentModel):
     def start(self, frame: Tensor, steps: int) -> State:
         empty = frame.new_zeros(len(frame), self.width, *self.grid)
         layers = len(self.cell_list)
-        before = empty if steps == 1 else None  # see LayeredModel.start
+        before = empty if steps == 1 or self.convolves_empty_state else None  # see LayeredModel.start
         return {
             "t": [before] * layers,
             "past_t": [[empty] * self.tau] * layers,

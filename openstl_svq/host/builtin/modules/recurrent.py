@@ -32,6 +32,9 @@ class RecurrentModel(nn.Module):
         ValueError: H or W cannot be divided.
     """
 
+    # Whether the empty state before the first step takes part in convolutions, as it does in OpenSTL and its counts.
+    convolves_empty_state = False
+
     def __init__(self, in_shape: Sequence[int], aft_seq_length: int, patch_size: int = 1, downsampling: int = 1):
         super().__init__()
         if len(in_shape) != 4 or not all(isinstance(n, Integral) and n > 0 for n in in_shape):
@@ -239,7 +242,8 @@ class LayeredModel(RecurrentModel):
 
     def start(self, frame: Tensor, steps: int) -> State:
         hidden: list[Tensor | None] = [None] * len(self.widths)
-        if steps == 1:  # distributed training waits for a gradient of every weight, those of the states too
+        # In a single step distributed training waits for a gradient of every weight, those of the states too.
+        if steps == 1 or self.convolves_empty_state:
             hidden = [frame.new_zeros(len(frame), width, *self.grid) for width in self.widths]
         return {"h": hidden, "c": list(hidden), "m": hidden[0], "more": []}
 
