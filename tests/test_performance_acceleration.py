@@ -107,12 +107,13 @@ def test_kept_memory_is_not_asked_for_again():
 
     def faults():
         for _ in range(3):
-            torch.ones(2**23)  # 32 MiB
+            torch.ones(2**26)  # 256 MiB: more than earlier tests can have left behind
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         for _ in range(5):
-            torch.ones(2**23)
+            torch.ones(2**26)
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
+    keep_freed_memory(False)  # whatever an earlier test has left
     returned = faults()
     try:
         assert keep_freed_memory()
@@ -132,7 +133,7 @@ def test_every_translator(name):
     x = normal(3, 2, 1, 8, 16)
     expected, actual = gradients(plain, x), gradients(fast, x)
     for key, value in expected.items():
-        assert_close(actual[key], value, rtol=1e-3, atol=1e-3 * value.detach().abs().max().item() + 1e-6)
+        assert_close(actual[key], value, rtol=1e-3, atol=1e-3 * value.detach().abs().max().item() + 5e-6)
     for key, value in plain.state_dict().items():  # running statistics too
         assert_close(fast.state_dict()[key], value, rtol=1e-4, atol=1e-5)
 

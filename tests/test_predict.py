@@ -777,7 +777,7 @@ def test_bad_images_end_with_one_message(video, walk, tmp_path, prepare, words, 
         (lambda p: np.savez(p, np.zeros((9, 3, 16, 20))), "frames of shape (3, 16, 20)"),
         (
             lambda p: np.savez(p, a=np.zeros((9, 3, 16, 16)), b=np.zeros(3)),
-            "has the arrays a, b: say which one with data_name, or call it frames",
+            "has the arrays a, b: say which one, or call it frames",
         ),
         (
             lambda p: np.savez(p, np.array([[[["x"]]]] * 9).repeat(3, 1).repeat(16, 2).repeat(16, 3)),

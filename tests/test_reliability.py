@@ -315,7 +315,15 @@ def test_batch_norms_of_two_processes(flags, alike, words, run, tmp_path):  # no
 def children(process: int) -> list[int]:
     """Those with a rank of their own: what a launcher has started, and no workers."""
     found = [int(p) for p in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-    return [p for p in found if b"LOCAL_RANK=" in Path(f"/proc/{p}/environ").read_bytes()]
+    return [p for p in found if b"LOCAL_RANK=" in environment(p)]
+
+
+def environment(process: int) -> bytes:
+    """That of ``process``; empty where it has ended meanwhile."""
+    try:
+        return Path(f"/proc/{process}/environ").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
