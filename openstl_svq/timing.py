@@ -10,11 +10,21 @@ from typing import NamedTuple
 
 import torch
 
+from .naming import choose
 from .quantizers.memory import TooLargeForMemory
 from .statistics import median_interval, with_interval
 
 # The time of a processor leaves out what other programs of a busy machine take.
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
+
+
+def get_clock(name: str) -> Callable[[], float]:
+    """One of :data:`CLOCKS`.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    return CLOCKS[choose("clock", name, CLOCKS)]
 
 
 def synchronize(device: torch.device | str) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from ..acceleration import accelerate, fold_codebooks, fuse_optimizer, keep_freed_memory
 from ..models import SimVP_SVQ_Model
 from ..naming import choose
-from ..timing import CLOCKS, paired_ratio, time_in_turn
+from ..timing import get_clock, paired_ratio, time_in_turn
 from . import Progress, register_benchmark
 from .step import WEATHER_S, Backbone, TrainingStep, size_of
 from .tables import Table, milliseconds
@@ -70,7 +70,7 @@ def speed_table(
     backbone, rows = {**WEATHER_S, **backbone}, []
     choose("precision", precision, ("32", "bf16"))
     choose("compile", compile, ("no", "yes"))
-    timing: dict[str, Any] = {"rounds": rounds, "device": device, "clock": CLOCKS[choose("clock", clock, CLOCKS)]}
+    timing: dict[str, Any] = {"rounds": rounds, "device": device, "clock": get_clock(clock)}
     for name in translators or TRANSLATORS:
         torch.manual_seed(0)
         svq = {"quantizer": "svq", "quantizer_kwargs": {"codebook_size": codebook_size}}

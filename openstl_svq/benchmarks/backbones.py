@@ -65,6 +65,7 @@ BACKBONES = (
     Backbone("WeatherBench-M", "weather_mv_4_4_s6_5_625", (4, 12, 32, 64), "weather/mv_4_s6_5_625", "MogaNet"),
     Backbone("TaxiBJ", "taxibj", (4, 2, 32, 32), "taxibj", "gSTA"),
 )
+TABLE_12 = {backbone.dataname: backbone for backbone in BACKBONES if backbone.printed}
 # The recurrent rows of Table 12 (TAU, PredNet and DMVFN: see methods_cost): the method's configuration -> parameters
 # and FLOPs that are printed for each dataset.
 _OTHER_NOTES = {
@@ -136,13 +137,12 @@ def cost_table(dataname: Sequence[str] = (), configs: Path = CONFIGS, *, progres
                 "agrees": f"all but {', '.join(apart)}" if apart else "yes",
             }
         rows.append(row)
-    columns_of_table = {b.dataname: b for b in BACKBONES if b.printed}
     for name, figures in OTHERS.items():
         for other, printed in zip(_DATASETS, figures):
             if printed and (not dataname or other in dataname):
                 if progress:
-                    progress(f"{columns_of_table[other].label}, {name}")
-                rows.append(_other_row(name, columns_of_table[other], printed, configs))
+                    progress(f"{TABLE_12[other].label}, {name}")
+                rows.append(_other_row(name, TABLE_12[other], printed, configs))
     columns = {
         "dataset": "Dataset",
         "translator": "Translator or method",

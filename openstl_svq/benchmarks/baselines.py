@@ -12,7 +12,7 @@ from ..config_file import load_config
 from ..host import describe, method_maps
 from ..host.builtin.methods import method_maps as builtin_methods
 from ..naming import choose
-from ..timing import CLOCKS, paired_ratio, time_in_turn
+from ..timing import get_clock, paired_ratio, time_in_turn
 from . import Progress, register_benchmark
 from .backbones import CONFIGS, OTHERS
 from .tables import Table, milliseconds
@@ -66,7 +66,7 @@ def baselines_table(
         method: configurations to time, such as ConvLSTM; all by default.
         clock: wall, or processor on a machine that others use too.
     """
-    seconds_of = CLOCKS[choose("clock", clock, CLOCKS)]
+    seconds_of = get_clock(clock)
     for name in method:
         choose("recurrent method", name, OTHERS)
     rows = []

@@ -7,8 +7,7 @@ import torch
 
 from ..acceleration import accelerate, fuse_optimizer
 from ..models import SimVP_SVQ_Model
-from ..naming import choose
-from ..timing import CLOCKS, paired_ratio, time_in_turn
+from ..timing import get_clock, paired_ratio, time_in_turn
 from . import Progress, register_benchmark
 from .step import WEATHER_S, Backbone, TrainingStep, size_of
 from .tables import Table, mebibytes, milliseconds
@@ -44,7 +43,7 @@ def codes_table(
         model = accelerate(SimVP_SVQ_Model(**backbone, quantizer="svq", quantizer_kwargs=settings))
         steps[name] = TrainingStep(model, backbone["in_shape"], batch_size, device)
         fuse_optimizer(steps[name].optimizer)
-    seconds = time_in_turn(steps, rounds, device, progress=progress, clock=CLOCKS[choose("clock", clock, CLOCKS)])
+    seconds = time_in_turn(steps, rounds, device, progress=progress, clock=get_clock(clock))
     rows = []
     for name, values in seconds.items():
         ratio = paired_ratio(values, seconds[f"{few:,}"])

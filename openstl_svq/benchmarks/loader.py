@@ -15,7 +15,7 @@ from ..data import get_dataset, load_data
 from ..models.cost import model_cost
 from ..naming import choose
 from . import Progress, register_benchmark
-from .backbones import BACKBONES, CONFIGS, model_of
+from .backbones import CONFIGS, TABLE_12, model_of
 from .tables import Table
 
 _BACKWARD = 3  # a training step takes some three times the operations of a forecast
@@ -47,11 +47,9 @@ def loader_table(
         seconds: of loading, for each number.
         tflops, utilisation: of the GPU whose need is computed; 494 TFLOP/s is an H100's in TF32.
     """
-    known = {b.dataname: b for b in BACKBONES if b.printed}
-    for name in dataname:
-        choose("dataset of Table 12", name, known)
+    backbones = [TABLE_12[choose("dataset of Table 12", name, TABLE_12)] for name in dataname or TABLE_12]
     rows = []
-    for backbone in (known[name] for name in dataname or known):
+    for backbone in backbones:
         dataset = get_dataset(backbone.dataname)
         config = load_config(configs / backbone.folder / f"SimVP_SVQ_{backbone.translator}.py")
         cost = model_cost(model_of(config, backbone.in_shape, "folded"), backbone.in_shape)

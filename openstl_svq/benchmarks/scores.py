@@ -14,9 +14,9 @@ from ..data import get_dataset
 from ..metrics import ForecastMetrics
 from ..naming import choose
 from ..statistics import with_interval
-from ..timing import CLOCKS, paired_ratio, time_in_turn
+from ..timing import get_clock, paired_ratio, time_in_turn
 from . import Progress, register_benchmark
-from .backbones import BACKBONES, CONFIGS, model_of
+from .backbones import CONFIGS, TABLE_12, model_of
 from .tables import Table, milliseconds
 
 
@@ -37,13 +37,11 @@ def scores_table(
         dataname: datasets; all of Table 12 by default.
         clock: wall, or processor on a machine that others use too.
     """
-    known = {b.dataname: b for b in BACKBONES if b.printed}
-    for name in dataname:
-        choose("dataset of Table 12", name, known)
-    timing: dict[str, Any] = {"rounds": rounds, "device": device, "clock": CLOCKS[choose("clock", clock, CLOCKS)]}
+    backbones = [TABLE_12[choose("dataset of Table 12", name, TABLE_12)] for name in dataname or TABLE_12]
+    timing: dict[str, Any] = {"rounds": rounds, "device": device, "clock": get_clock(clock)}
     notes: list[str] = []
     rows = []
-    for backbone in (known[name] for name in dataname or known):
+    for backbone in backbones:
         dataset = get_dataset(backbone.dataname)
         names = _available(dataset.entry["metrics"], notes)
         scored = 3 if dataset.is_field else 2  # the model's, persistence, and the climatology of a field

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..benchmarks.backbones import BACKBONES, model_of, recurrent_cost
+from ..benchmarks.backbones import TABLE_12, model_of, recurrent_cost
 from ..benchmarks.methods_cost import ROWS, method_cost
 from ..config_file import load_config
 from ..models.cost import ModelCost, model_cost
@@ -35,7 +35,7 @@ def _cost(cell: Cell) -> ModelCost:
     others = {(row.dataname, Path(row.config).stem): row for row in ROWS}
     if row := others.get((cell.dataset, cell.config.stem)):
         return method_cost(row)
-    backbone = next(b for b in BACKBONES if b.dataname == cell.dataset and b.printed)
+    backbone = TABLE_12[cell.dataset]
     if "model_type" not in config:
         return recurrent_cost(config, backbone)
     kind = "reference" if "quantizer" in config else "simvp"
