@@ -1,12 +1,14 @@
 """Training losses by name, one registry for those of this package and of plug-ins."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from ..naming import Registry
+
+if TYPE_CHECKING:
+    from pytorch_lightning import LightningModule
 
 _LOSSES: Registry[Callable[[], nn.Module]] = Registry("loss", __package__)
 L = TypeVar("L", bound=Callable[[], nn.Module])
@@ -48,7 +50,7 @@ def build_loss(name: str) -> nn.Module:
     return _LOSSES[name]()
 
 
-def log_train_loss(method: LightningModule, loss: Tensor, samples: int) -> Tensor:
+def log_train_loss(method: "LightningModule", loss: Tensor, samples: int) -> Tensor:
     """Logs a batch's ``loss`` and the epoch's mean over all ``samples`` as every method does, and returns it."""
     method.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=samples)
     return loss
