@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from openstl_svq.benchmarks.tables import Table
 from openstl_svq.figures.paired import plot_paired
 from openstl_svq.statistics import mean_interval
-from openstl_svq.sweep.paired import compare
+from openstl_svq.sweep.paired import compare, rise
 from openstl_svq.sweep.results import arms, collect, read, write
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +28,8 @@ def rows(**arms):
 
 def test_verdicts():
     table = compare(
-        rows(plain=[1, 2, 3], good=[0.5, 1.01, 1.49], bad=[2, 4.02, 6], same=[1.1, 1.9, 3], few=[0.1, 0.2]), "plain"
+        rows(plain=[1, 2, 3], good=[0.5, 1.01, 1.49], bad=[2, 4.02, 6], same=[1.1, 1.9, 3], few=[0.1, 0.2]),
+        dict.fromkeys(["good", "bad", "same", "few"], "plain"),
     )
     found = {row["arm"]: row for row in table.rows}
     assert {arm: row.get("verdict") for arm, row in found.items()} == {
@@ -51,11 +53,11 @@ def test_both_scores_decide():
         row | ({"mae": str(float(row["mae"]) * 4)} if row["arm"] == "good" else {})
         for row in rows(plain=[1, 2, 3], good=[0.5, 1.01, 1.49])
     ]
-    assert compare(mixed, "plain").rows[1]["verdict"] == "undecided"
+    assert compare(mixed, {"good": "plain"}).rows[1]["verdict"] == "undecided"
 
 
 def test_an_arm_has_a_reference_of_its_own():
-    table = compare(rows(plain=[1, 2, 3], mse=[2, 4, 6], vq=[2.2, 4.4, 6.6]), "plain", {"vq": "mse"})
+    table = compare(rows(plain=[1, 2, 3], mse=[2, 4, 6], vq=[2.2, 4.4, 6.6]), {"mse": "plain", "vq": "mse"})
     assert [row["against"] for row in table.rows] == [None, "plain", "mse"]
     assert table.rows[2]["mse_percent"] == pytest.approx(10)
 
@@ -69,12 +71,57 @@ def test_an_arm_has_a_reference_of_its_own():
 )
 def test_bad_rows(given, reference, message):
     with pytest.raises(ValueError, match=message):
-        compare(given, reference)
+        compare(given, {"plain": reference})
 
 
 def test_nothing_to_draw():
     with pytest.raises(ValueError, match="there is no difference to draw"):
-        plot_paired(compare(rows(plain=[1, 2]), "plain").rows)
+        plot_paired(compare(rows(plain=[1, 2]), {}).rows)
+
+
+def noisy(seeds=(0, 1, 2)):
+    """Both arms without noise and with it: the plain one's error doubles, the other's rises by half."""
+    return [
+        {"arm": f"{arm}, {noise}", "config_file": arm, "noise": noise, "seed": seed, "mse": mse, "mae": mse}
+        for arm, errors in (("plain", {"0.0": 1.0, "0.3": 2.0}), ("other", {"0.0": 3.0, "0.3": 4.5}))
+        for noise, error in errors.items()
+        for seed in seeds
+        for mse in [error * (1 + seed / 10)]
+    ]
+
+
+def test_rise_along_an_axis():
+    risen = rise(noisy(), ["config_file"], "noise")
+    assert {row["arm"] for row in risen} == {"plain, 0.3", "other, 0.3"}
+    row = compare(risen, {"other, 0.3": "plain, 0.3"}).rows[1]
+    assert (row["mse_mean"], row["mse_percent"], row["verdict"]) == (pytest.approx(1.5), pytest.approx(-25), "helps")
+
+
+def test_a_rise_needs_its_base():
+    with pytest.raises(ValueError, match="'noize': give an axis"):
+        rise(noisy(), ["config_file"], "noize")
+    with pytest.raises(ValueError, match="must be numbers, got \\['other', 'plain'\\]"):
+        rise(noisy(), [], "config_file")
+    with pytest.raises(ValueError, match="'plain, 0.3' has no run with seed 0 at noise=0"):
+        rise(noisy()[1:], ["config_file"], "noise")
+
+
+def noisy_file(path):
+    columns = ("config_file", "noise", "seed", "state", "run", "mse", "mae")
+    lines = [{**row, "state": "finished", "run": f"{row['arm']}, {row['seed']}"} for row in noisy()]
+    write(Table({key: key for key in columns}, lines), path)
+    return path
+
+
+@pytest.mark.parametrize("words, against", [([], "plain, 0.0"), (["--rise", "noise"], None)])
+def test_arms_are_compared_at_the_same_values_of_the_other_axes(words, against, tmp_path, monkeypatch, capsys):
+    path = noisy_file(tmp_path / "noise.csv")
+    monkeypatch.setattr(sys, "argv", ["tools/study.py", "--rows", str(path), "--reference", "plain", *words])
+    runpy.run_path(str(ROOT / "tools" / "study.py"), run_name="__main__")
+    lines = [[cell.strip() for cell in line.split("|")[1:4]] for line in capsys.readouterr().out.splitlines()]
+    expected = [["other, 0.3", "3", "plain, 0.3"]] + ([["other, 0.0", "3", against]] if against else [])
+    assert all(line in lines for line in expected)
+    assert path.with_name("noise_rise.png" if words else "noise.png").is_file()
 
 
 @pytest.fixture

@@ -3,6 +3,9 @@
 python tools/study.py work_dirs/study --rows docs/study/runs.csv      # rows of a sweep (its results.csv), table and figure,
                                                                       # and runs_dynamics.csv: latent, fold and blocks by step
 python tools/study.py --rows docs/study/runs.csv                      # table and figure from the rows
+python tools/study.py --rows docs/study/noise.csv --rise noise_ratio  # how much the scores rise with the noise
+
+An arm is a configuration file, with the values of the sweep's other axes where it has some: the reference has the same.
 """
 
 from pathlib import Path
@@ -31,30 +34,51 @@ def dynamics(sweep: Path, rows: list[dict]) -> "Table":
     return Table({key: key for key in means}, means.astype(object).where(means.notna(), None).to_dict("records"))
 
 
+def references(arms: list[dict], axes: list[str], reference: str, own: dict[str, str]) -> dict[str, str]:
+    """Arm -> the arm that it is compared with: the reference of its first axis, with its own values of the others."""
+    found = {}
+    for row in arms:
+        first, *others = (str(row.get(axis, "")) for axis in axes)
+        found[row["arm"]] = ", ".join([own.get(first, reference), *others])
+    return found
+
+
 def main():
     parser = cli.Parser(__doc__)
     parser.add_argument("sweep", nargs="?", help="folder of a sweep over configuration files and seeds: writes ROWS")
     parser.add_argument("--rows", required=True, metavar="CSV", help="the rows; the figure lies beside them")
-    parser.add_argument("--reference", default="SimVP_MAE", help="the arm that others are compared with")
+    parser.add_argument("--reference", default="SimVP_MAE", help="configuration that others are compared with")
     parser.add_argument(
-        "--against", nargs="+", default=["VQ=SimVP_MSE"], metavar="ARM=REFERENCE", help="arms with another reference"
+        "--against",
+        nargs="+",
+        default=["VQ=SimVP_MSE", "ResidualVQ=SimVP_MSE"],
+        metavar="CONFIG=REFERENCE",
+        help="configurations with another reference",
+    )
+    parser.add_argument(
+        "--rise", metavar="AXIS", help="compare scores as multiples of those at the least value of this axis"
     )
     args = parser.parse_args()
 
     from openstl_svq.figures.paired import plot_paired
     from openstl_svq.figures.style import save
     from openstl_svq.sweep import results
-    from openstl_svq.sweep.paired import compare
+    from openstl_svq.sweep.paired import compare, rise
 
     path = Path(args.rows)
     if args.sweep:
         table = results.read(args.sweep)
         results.write(table, path)
         results.write(dynamics(Path(args.sweep), results.arms(table)), path.with_name(f"{path.stem}_dynamics.csv"))
-    rows = results.arms(results.read(path))
-    arms = {row["arm"] for row in rows}
+    table = results.read(path)
+    rows, axes = results.arms(table), results.several(table)
+    if args.rise:
+        rows = rise(rows, [axis for axis in axes if axis != args.rise], args.rise)
+        path = path.with_name(f"{path.stem}_rise.csv")
+    present = {str(row.get(axes[0])) for row in rows}
     own = dict(word.partition("=")[::2] for word in args.against)
-    table = compare(rows, args.reference, {arm: other for arm, other in own.items() if {arm, other} <= arms})
+    own = {name: other for name, other in own.items() if {name, other} <= present}
+    table = compare(rows, references(rows, axes, args.reference, own))
     print(table.markdown())
     print(save(plot_paired(table.rows), path.with_suffix(".png")))
 

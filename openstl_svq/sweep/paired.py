@@ -12,9 +12,7 @@ LEAST_PAIRS = 3  # fewer give no verdict
 SCORES = ("mse", "mae")
 
 
-def compare(
-    rows: Sequence[Mapping], reference: str, references: Mapping[str, str] | None = None, alpha: float = 0.05
-) -> Table:
+def compare(rows: Sequence[Mapping], references: Mapping[str, str], alpha: float = 0.05) -> Table:
     """Every arm against its reference: mean scores, paired relative differences in per cent, and a verdict.
 
     Intervals are Student's at the level 1 - alpha / m, m the number of arms compared (Bonferroni). An arm *helps* if
@@ -23,8 +21,7 @@ def compare(
 
     Args:
         rows: with ``arm``, ``seed``, ``mse`` and ``mae`` each, as :func:`openstl_svq.sweep.results.arms` gives them.
-        reference: the arm that the others are compared with.
-        references: arm -> another reference of its own.
+        references: arm -> the arm it is compared with; itself or none where it is compared with nothing.
         alpha: chance of one wrong verdict or more among all, if nothing differed.
 
     Raises:
@@ -36,10 +33,10 @@ def compare(
         if int(row["seed"]) in runs:
             raise ValueError(f"arm {row['arm']!r} has seed {row['seed']} twice.")
         runs[int(row["seed"])] = {name: float(row[name]) for name in SCORES}
-    references = {arm: (references or {}).get(arm, reference) for arm in scores}
-    for arm in (reference, *references.values()):
+    references = {arm: references.get(arm, arm) for arm in scores}
+    for arm in references.values():
         choose("arm", arm, scores)
-    confidence = 1 - alpha / max(1, sum(arm != against for arm, against in references.items() if arm != reference))
+    confidence = 1 - alpha / max(1, sum(arm != against for arm, against in references.items()))
     table = []
     for arm, runs in scores.items():
         against = references[arm]
@@ -64,6 +61,41 @@ def compare(
                 row[f"{name}_text"] = with_interval(row[f"{name}_percent"], low, high)
     note = f"Differences are paired by seed; in brackets Student's interval at {100 * confidence:.2f} % (Bonferroni)."
     return Table(columns | {"verdict": "verdict"}, table, notes=[note])
+
+
+def rise(rows: Sequence[Mapping], others: Sequence[str], axis: str) -> list[dict]:
+    """The rows beyond the least value of ``axis``, their scores divided by those of the row there.
+
+    Args:
+        rows: as for :func:`compare`, with a column for each axis.
+        others: the other axes, the seed aside: a row and its base agree in them and in the seed.
+        axis: one with numbers as values, such as ``noise_ratio``.
+
+    Raises:
+        ValueError: an unknown axis, values that are no numbers, or a row without a base.
+    """
+    if not all(axis in row for row in rows):
+        raise ValueError(f"not every row has a value of {axis!r}: give an axis of the sweep.")
+    try:
+        values = [float(row[axis]) for row in rows]
+    except ValueError as error:
+        raise ValueError(
+            f"the values of {axis!r} must be numbers, got {sorted({row[axis] for row in rows})}."
+        ) from error
+    least = min(values)
+    bases = {_pair(row, others): row for row, value in zip(rows, values) if value == least}
+    risen = []
+    for row, value in zip(rows, values):
+        if value == least:
+            continue
+        if (base := bases.get(_pair(row, others))) is None:
+            raise ValueError(f"arm {row['arm']!r} has no run with seed {row['seed']} at {axis}={least:g}.")
+        risen.append({**row} | {name: float(row[name]) / float(base[name]) for name in SCORES})
+    return risen
+
+
+def _pair(row: Mapping, axes: Sequence[str]) -> tuple[str, ...]:
+    return tuple(str(row.get(axis, "")) for axis in (*axes, "seed"))
 
 
 def compare_sweeps(a: Table, b: Table, metrics: Sequence[str] | None = None, alpha: float = 0.05) -> Table:
