@@ -79,6 +79,12 @@ def test_nothing_to_draw():
         plot_paired(compare(rows(plain=[1, 2]), {}).rows)
 
 
+def test_several_variables_have_normalised_scores():
+    given = rows(plain=[1, 2, 3], other=[2, 4, 6])
+    normalised = [{("mse_normalised" if key == "mse" else key): value for key, value in row.items()} for row in given]
+    assert compare(normalised, {"other": "plain"}).rows == compare(given, {"other": "plain"}).rows
+
+
 def noisy(seeds=(0, 1, 2)):
     """Both arms without noise and with it: the plain one's error doubles, the other's rises by half."""
     return [

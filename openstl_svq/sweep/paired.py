@@ -20,7 +20,8 @@ def compare(rows: Sequence[Mapping], references: Mapping[str, str], alpha: float
     decided.
 
     Args:
-        rows: with ``arm``, ``seed``, ``mse`` and ``mae`` each, as :func:`openstl_svq.sweep.results.arms` gives them.
+        rows: with ``arm``, ``seed``, ``mse`` and ``mae`` each, or ``mse_normalised`` and ``mae_normalised`` where
+            variables have different units, as :func:`openstl_svq.sweep.results.arms` gives them.
         references: arm -> the arm it is compared with; itself or none where it is compared with nothing.
         alpha: chance of one wrong verdict or more among all, if nothing differed.
 
@@ -32,7 +33,7 @@ def compare(rows: Sequence[Mapping], references: Mapping[str, str], alpha: float
         runs = scores.setdefault(row["arm"], {})
         if int(row["seed"]) in runs:
             raise ValueError(f"arm {row['arm']!r} has seed {row['seed']} twice.")
-        runs[int(row["seed"])] = {name: float(row[name]) for name in SCORES}
+        runs[int(row["seed"])] = {name: _score(row, name) for name in SCORES}
     references = {arm: references.get(arm, arm) for arm in scores}
     for arm in references.values():
         choose("arm", arm, scores)
@@ -90,8 +91,12 @@ def rise(rows: Sequence[Mapping], others: Sequence[str], axis: str) -> list[dict
             continue
         if (base := bases.get(_pair(row, others))) is None:
             raise ValueError(f"arm {row['arm']!r} has no run with seed {row['seed']} at {axis}={least:g}.")
-        risen.append({**row} | {name: float(row[name]) / float(base[name]) for name in SCORES})
+        risen.append({**row} | {name: _score(row, name) / _score(base, name) for name in SCORES})
     return risen
+
+
+def _score(row: Mapping, name: str) -> float:
+    return float(row[name] if name in row else row[f"{name}_normalised"])
 
 
 def _pair(row: Mapping, axes: Sequence[str]) -> tuple[str, ...]:
