@@ -13,7 +13,7 @@ from ..quantizers import SVQ
 
 # Steps between two logs of usage, and tokens of a batch that enter one: enough for a trend, under 1 % of the steps'
 # cost (`tools/benchmark.py step`).
-USAGE_INTERVAL, USAGE_TOKENS = 100, 4096
+USAGE_INTERVAL, USAGE_TOKENS = 100, 512
 
 WIDTH = "width"  # quantizer_lr: the factor with which SVQ's fold moves as a layer of its shape
 # Optimizers whose step is proportional to the gradient.
