@@ -2,3 +2,5 @@
 _base_ = "SimVP_SVQ_gSTA_published.py"
 quantizer_lr = "width"
 quantizer_kwargs = dict(init_scale="1/N")
+hid_T = 64
+batch_size = 8
