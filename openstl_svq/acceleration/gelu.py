@@ -75,8 +75,8 @@ def _loop(x, y, slope):
 
     :math:`P(-|x|) = e^{-x^2/2} t (a_1 + t (a_2 + ...)) / 2`, :math:`t = 1 / (1 + 0.3275911 |x| / \sqrt 2)`, to 1e-7:
     Abramowitz and Stegun, 7.1.26. Beyond 9 deviations, where it is below 1e-18, it is 0: its values would become
-    subnormal numbers, with which the layers that follow take ten times as long. The exponential is 2^k times a polynomial, as in Cephes: without a branch or a call,
-    so that eight entries are computed at once.
+    subnormal numbers, with which the layers that follow take ten times as long. The exponential is 2^k times a
+    polynomial, as in Cephes: without a branch or a call, so that eight entries are computed at once.
     """
     for i in range(len(x)):
         v = x[i]

@@ -36,11 +36,10 @@ def dynamics(sweep: Path, rows: list[dict]) -> "Table":
 
 def references(arms: list[dict], axes: list[str], reference: str, own: dict[str, str]) -> dict[str, str]:
     """Arm -> the arm that it is compared with: the reference of its first axis, with its own values of the others."""
-    found = {}
-    for row in arms:
-        first, *others = (str(row.get(axis, "")) for axis in axes)
-        found[row["arm"]] = ", ".join([own.get(first, reference), *others])
-    return found
+    from openstl_svq.sweep.results import arm_name
+
+    first = axes[0]
+    return {row["arm"]: arm_name({**row, first: own.get(row.get(first), reference)}, axes) for row in arms}
 
 
 def main():
@@ -75,7 +74,7 @@ def main():
     if args.rise:
         rows = rise(rows, [axis for axis in axes if axis != args.rise], args.rise)
         path = path.with_name(f"{path.stem}_rise.csv")
-    present = {str(row.get(axes[0])) for row in rows}
+    present = {row.get(axes[0]) for row in rows}
     own = dict(word.partition("=")[::2] for word in args.against)
     own = {name: other for name, other in own.items() if {name, other} <= present}
     table = compare(rows, references(rows, axes, args.reference, own))

@@ -84,12 +84,13 @@ def rise(rows: Sequence[Mapping], others: Sequence[str], axis: str) -> list[dict
             f"the values of {axis!r} must be numbers, got {sorted({row[axis] for row in rows})}."
         ) from error
     least = min(values)
-    bases = {_pair(row, others): row for row, value in zip(rows, values) if value == least}
+    shared = [*others, "seed"]
+    bases = {_values(row, shared): row for row, value in zip(rows, values) if value == least}
     risen = []
     for row, value in zip(rows, values):
         if value == least:
             continue
-        if (base := bases.get(_pair(row, others))) is None:
+        if (base := bases.get(_values(row, shared))) is None:
             raise ValueError(f"arm {row['arm']!r} has no run with seed {row['seed']} at {axis}={least:g}.")
         risen.append({**row} | {name: _score(row, name) / _score(base, name) for name in SCORES})
     return risen
@@ -99,8 +100,8 @@ def _score(row: Mapping, name: str) -> float:
     return float(row[name] if name in row else row[f"{name}_normalised"])
 
 
-def _pair(row: Mapping, axes: Sequence[str]) -> tuple[str, ...]:
-    return tuple(str(row.get(axis, "")) for axis in (*axes, "seed"))
+def _values(row: Mapping, axes: Sequence[str]) -> tuple[str, ...]:
+    return tuple(str(row.get(axis, "")) for axis in axes)
 
 
 def compare_sweeps(a: Table, b: Table, metrics: Sequence[str] | None = None, alpha: float = 0.05) -> Table:
@@ -183,7 +184,7 @@ def _shared_axes(a: Table, b: Table) -> list[str]:
 def _by_axes(table: Table, axes: Sequence[str], name: str) -> dict[tuple[str, ...], dict]:
     runs: dict[tuple[str, ...], dict] = {}
     for row in finished(table):
-        key = tuple(str(row.get(axis, "")) for axis in axes)
+        key = _values(row, axes)
         if key in runs:
             raise ValueError(f"{name} has {_named(axes, key)} twice ({runs[key]['run']} and {row['run']}).")
         runs[key] = row

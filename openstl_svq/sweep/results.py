@@ -125,7 +125,12 @@ def several(table: Table) -> list[str]:
 def arms(table: Table) -> list[dict]:
     """The rows of finished runs, each with ``arm``: its values of the axes of :func:`several`."""
     axes = several(table)
-    return [{**row, "arm": ", ".join(str(row.get(axis, "")) for axis in axes)} for row in finished(table)]
+    return [{**row, "arm": arm_name(row, axes)} for row in finished(table)]
+
+
+def arm_name(row: Mapping, axes: Sequence[str]) -> str:
+    """The row's values of ``axes``, as a name."""
+    return ", ".join(str(row.get(axis, "")) for axis in axes)
 
 
 def configuration_hash(config: Mapping) -> str:
