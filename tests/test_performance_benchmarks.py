@@ -6,6 +6,7 @@ import torch
 from openstl_svq.acceleration import checkpoint_activations
 from openstl_svq.benchmarks.acceleration import speed_table
 from openstl_svq.benchmarks.codes import codes_table
+from openstl_svq.benchmarks.export import export_table
 from openstl_svq.benchmarks.loader import loader_table
 from openstl_svq.benchmarks.memory import memory_table, step_memory
 from openstl_svq.benchmarks.roofline import roofline_table
@@ -57,6 +58,21 @@ def test_speed_compares_a_step_and_forecasts():
         assert row[f"{key}_ratio"] == pytest.approx(row[f"{key}_fast"] / row[f"{key}_plain"])
     with pytest.raises(ValueError, match="unknown precision 'fp8'"):
         speed_table(SMALL, precision="fp8")
+
+
+def test_exported_files_are_smaller_without_their_codebook():
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason=f"{package} is not installed (extra: export)")
+    rows = {row["form"]: row for row in export_table(SMALL, codebook_size=20_000, rounds=1).rows}
+    plain = rows.pop("checkpoint, plain")
+    assert plain["ratio_1"] == plain["ratio_16"] == 1
+    codebook = 4 * 20_000 * (16 + 128 + 1)  # M, W2 and b2
+    for name, row in rows.items():
+        kept = name == "checkpoint"
+        assert (plain["bytes"] - row["bytes"] < 0.1 * codebook) == kept
+        assert row["ratio_16"] == pytest.approx(row["seconds_16"] / plain["seconds_16"])
+    with pytest.raises(ValueError, match="timed on the CPU"):
+        export_table(device="cuda")
 
 
 def test_codes_cost_memory_and_a_frozen_codebook_no_state():

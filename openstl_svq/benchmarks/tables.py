@@ -120,6 +120,10 @@ def mebibytes(value: float) -> str:
     return f"{value / 2**20:,.0f} MiB"
 
 
+def megabytes(value: float) -> str:
+    return f"{value / 1e6:,.1f} MB"
+
+
 def microseconds(value: float) -> str:
     return f"{value * 1e6:,.0f} \N{MICRO SIGN}s"
 
