@@ -1,5 +1,6 @@
 """--save_predictions: every input, prediction and truth of a test as files."""
 
+import json
 import os
 import subprocess
 import sys
@@ -94,9 +95,9 @@ def test_nothing_is_saved_unless_asked_for(tmp_path):
     assert not (experiment.save_dir / "saved").exists()
 
 
-def test_two_processes_write_the_same_files_as_one(tmp_path):
+def test_two_processes_score_as_one_and_write_the_same_files(tmp_path):
     field(hourly(44)).to_netcdf(tmp_path / "sst.nc")
-    alone, _, _ = train(tmp_path / "sst.nc", tmp_path, save_predictions=True)
+    alone, scores, _ = train(tmp_path / "sst.nc", tmp_path, save_predictions=True)
     words = [str(alone.save_dir), "--save_predictions", "--gpus", "0", "1", "--val_batch_size", "2"]
     done = subprocess.run(
         [sys.executable, ROOT / "tools" / "test.py", *words, "--batch_size", "4"],
@@ -106,6 +107,10 @@ def test_two_processes_write_the_same_files_as_one(tmp_path):
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
+    together = json.loads((alone.save_dir / "test" / "metrics.json").read_text())["scores"]["model"]
+    assert {name: together[name] for name in ("mse", "mae", "rmse")} == pytest.approx(
+        {name: scores["model"][name] for name in ("mse", "mae", "rmse")}, rel=1e-6
+    )
     files = load(alone), load(alone, "test/saved")
     assert len(files[0][0]) % 4, "the shares of the processes are to end with batches of unequal size"
     for one, other in zip(*files):

@@ -162,8 +162,8 @@ def test_test_repeats_the_scores_of_the_best_weights(words, run):
 
 @pytest.mark.parametrize(
     "extra",
-    [(), ("--noise_ratio=0.3", "--sched=onecycle"), ("--num_workers=2",), ("--num_workers=2", "--use_augment")],
-    ids=["plain", "noise", "workers", "augmenting workers"],
+    [(), ("--noise_ratio=0.3", "--sched=onecycle"), ("--num_workers=2", "--use_augment")],
+    ids=["plain", "noise", "augmenting workers"],
 )
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(words, run, monkeypatch, extra):
     runs = run("train", words(name="whole", epochs=4) + list(extra))
@@ -185,20 +185,17 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(words, run, monkeypat
     assert scores(runs / "whole")["scores"] == scores(runs / "cut")["scores"]
 
 
-def test_early_stopping_and_none_position(words, run):
-    runs = run("train", words("lr=0.5", "patience=1", "quant_position='none'", epochs=40))
+def test_early_stopping_and_none_position(words, run, capsys):
+    runs = run("train", words("lr=0.5", "patience=1", "quant_position='none'", epochs=8))
     rows = csv.DictReader((runs / "run" / "csv" / "version_0" / "metrics.csv").open())
     losses = [float(row["val_loss"]) for row in rows if row["val_loss"]]
-    assert 2 <= len(losses) < 40
+    assert 2 <= len(losses) < 8
     assert losses[-1] >= losses[-2] == min(losses)
     state = torch.load(runs / "run" / "checkpoints" / "best.ckpt", weights_only=True)
     assert state["epoch"] == len(losses) - 2
     assert not any("quantizer" in key for key in state["state_dict"])
 
-
-def test_a_run_that_has_stopped_early_stays_as_it_is(words, run, capsys):
-    runs = run("train", words("lr=0.5", "patience=1", "quant_position='none'", epochs=40))
-    last = (runs / "run" / "checkpoints" / "last.ckpt").read_bytes()
+    last = (runs / "run" / "checkpoints" / "last.ckpt").read_bytes()  # a run that has stopped stays as it is
     capsys.readouterr()
     run("train", ["--resume", str(runs / "run"), "--data_root", words()[5]])
     assert "stopped early: val_loss has not improved for 1 epochs" in capsys.readouterr().out
@@ -354,27 +351,6 @@ def test_two_processes_train_with_a_moving_codebook(words, tmp_path):
     # From 20 codes, counted once each, its two steps add the tokens of both processes: 2 x 4 inputs of 12 frames of
     # 16 x 32 positions.
     assert moved.sum() == pytest.approx(20 * 0.8**2 + (1 - 0.8**2) * 2 * 4 * 12 * 512, rel=1e-4)
-
-
-def test_two_processes_score_as_one(words, run, tmp_path):
-    runs = run("train", words(epochs=1))
-    command = [
-        sys.executable,
-        str(ROOT / "tools" / "test.py"),
-        str(runs / "run"),
-        "--strategy",
-        "ddp",
-        "--gpus",
-        "0",
-        "1",
-    ]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=ROOT
-    )
-    assert done.returncode == 0, done.stderr
-    one, two = (scores(folder)["scores"]["model"] for folder in (runs / "run", runs / "run" / "test"))
-    for name in ("mse", "mae", "rmse"):
-        assert two[name] == pytest.approx(one[name], rel=1e-6)
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_checkpoints(words, run, monkeypatch):
