@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_one_batch_of_everything_leaves_a_whole_run(words, run):  # noqa: F811
-    folder = run("train", words("--fast_dev_run", "--logger", "csv", epochs=7)) / "run"
+    folder = run("train", words("--fast_dev_run", "--logger", "csv", epochs=7), pictures=True) / "run"
     assert json.loads((folder / "metrics.json").read_text())["scores"]["model"]["mse"] > 0
     state = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     assert state["global_step"] == 1 and state["hyper_parameters"]["epoch"] == 1

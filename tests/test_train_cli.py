@@ -87,11 +87,17 @@ def words(data_root, tmp_path):
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
-    """Runs a tool in this process as the command line does; returns the folder of the runs."""
+    """Runs a tool in this process as the command line does; returns the folder of the runs.
 
-    def call(tool, words):
-        monkeypatch.setattr(sys, "argv", [f"tools/{tool}.py", *words])
-        runpy.run_path(str(ROOT / "tools" / f"{tool}.py"), run_name="__main__")
+    Without pictures where they are not asked for: drawing them takes longer than these runs.
+    """
+
+    def call(tool, words, pictures=False):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", [f"tools/{tool}.py", *words])
+            if not pictures:
+                patch.setattr("openstl_svq.figures.draw_run", lambda run: None)
+            runpy.run_path(str(ROOT / "tools" / f"{tool}.py"), run_name="__main__")
         return tmp_path / "runs"
 
     return call
@@ -240,7 +246,7 @@ def test_usage_is_logged_at_its_own_interval(words, run):
 
 @pytest.mark.parametrize("precision", ["64", "bf16-true"])
 def test_pictures_in_any_precision(words, run, precision):
-    runs = run("train", words(f"precision='{precision}'", epochs=1))
+    runs = run("train", words(f"precision='{precision}'", epochs=1), pictures=True)
     assert (runs / "run" / "forecast.png").is_file() and (runs / "run" / "training.png").is_file()
 
 
@@ -250,7 +256,7 @@ def test_a_picture_that_cannot_be_drawn_costs_nothing_else(words, run, monkeypat
 
     monkeypatch.setattr("openstl_svq.figures.forecast.plot_forecast", broken)
     with pytest.warns(UserWarning, match="forecast.png could not be drawn .RuntimeError: no ink"):
-        runs = run("train", words(epochs=1))
+        runs = run("train", words(epochs=1), pictures=True)
     assert (runs / "run" / "training.png").is_file() and "run folder" in capsys.readouterr().out
 
 
