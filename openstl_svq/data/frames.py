@@ -28,7 +28,8 @@ class Frames:
 
 def from_images(images: np.ndarray) -> np.ndarray:
     """Images ``(n, H, W, C)`` of bytes, or of numbers in [0, 1], to ``(n, C, H, W)`` float32 in [0, 1]."""
-    frames = images.transpose(0, 3, 1, 2).astype(np.float32)
+    planes = np.ascontiguousarray(images.transpose(0, 3, 1, 2))  # moved as bytes: a third of the time
+    frames = planes.astype(np.float32)
     return frames / np.float32(255) if images.dtype == np.uint8 else frames
 
 

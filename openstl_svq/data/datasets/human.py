@@ -9,6 +9,7 @@ import numpy as np
 from ...files import reading
 from .. import synthetic
 from ..formats.images import ImageFormat, ImageFrames, resize
+from ..frames import from_images
 from ..registry import Dataset, Entry, make_entry, register_dataset
 from ..sources import Source
 from ..splits import train_and_test
@@ -110,8 +111,8 @@ def _colour(image, shape):
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)
     if image.shape[:2] != tuple(shape[1:]):
-        image = resize(image, shape[1:], "bicubic").round().clip(0, 255)
-    return image[..., ::-1].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+        image = resize(image, shape[1:], "bicubic").round().clip(0, 255).astype(np.uint8)
+    return from_images(image[None, ..., ::-1])[0]
 
 
 IMAGES = ImageFormat(_colour, stride=5, blue_first=True)

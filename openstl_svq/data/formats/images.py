@@ -90,12 +90,17 @@ def read_image(file: str | Path | BinaryIO) -> np.ndarray:
         ValueError: there is no such file, it is damaged, or its values are no bytes.
     """
     with _opened(file) as image:
-        if image.format == "PNG":  # keeps check sums, which only this looks at; it cannot be read afterwards
-            image.verify()
+        if image.format != "PNG":
+            return _bytes_of(image, file)
+        image.verify()  # the check sums, which only this looks at; it cannot be read afterwards
     if not isinstance(file, (str, Path)):
         file.seek(0)
     with _opened(file) as image:
-        return np.asarray(image if image.mode in ("L", "RGB") else image.convert(_mode(image, file)))
+        return _bytes_of(image, file)
+
+
+def _bytes_of(image, file) -> np.ndarray:
+    return np.asarray(image if image.mode in ("L", "RGB") else image.convert(_mode(image, file)))
 
 
 def _mode(image, file) -> str:
