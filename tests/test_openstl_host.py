@@ -268,7 +268,8 @@ def test_openstl_protocol_runs_openstls_loaders_and_scores(openstl, taxibj, run,
     experiment = seen[0]
     assert type(experiment.data.train_loader.dataset) is package.datasets.TaxibjDataset
     assert experiment.data.valid_loader.dataset.X is not experiment.data.train_loader.dataset.X
-    batches = [(experiment.method(x), y) for x, y in experiment.data.test_loader]
+    method = experiment.method.eval()
+    batches = [(method(x), y) for x, y in experiment.data.test_loader]
     pred, true = (torch.cat(tensors).detach().numpy() for tensors in zip(*batches))
     expected, _ = openstl.metric(pred, true, 0, 1, metrics=["mse", "mae", "ssim", "psnr"])
     model = scores(folder)["scores"]["model"]
