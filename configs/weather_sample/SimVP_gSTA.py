@@ -1,4 +1,4 @@
-# Small enough for three minutes on two CPU cores. The data lie in memory, so loading them needs no processes of its own.
+# Small enough for two minutes on two CPU cores. The data lie in memory, so loading them needs no processes of its own.
 _base_ = "../_base_/weather.py"
 model_type = "gSTA"
 hid_S = 8

@@ -90,13 +90,13 @@ def speed_table(
             if progress:
                 progress(f"{name}, {what}")
 
-        training = time_in_turn(_each_with_its_memory(steps), warmup=2, progress=said, **timing)
+        training = time_in_turn(each_with_its_memory(steps), warmup=2, progress=said, **timing)
         fold_codebooks(steps["fast"].model)
         row: dict[str, Any] = {"translator": name}
         row |= _columns("step", training)
         for size in (1, 16):
             calls = {key: _forecast(step.model, step.x[:1].expand(size, -1, -1, -1, -1)) for key, step in steps.items()}
-            row |= _columns(f"forecast_{size}", time_in_turn(_each_with_its_memory(calls), progress=said, **timing))
+            row |= _columns(f"forecast_{size}", time_in_turn(each_with_its_memory(calls), progress=said, **timing))
         rows.append(row)
     keep_freed_memory(False)
     if len(rows) > 1:
@@ -120,11 +120,11 @@ def speed_table(
     )
 
 
-def _each_with_its_memory(calls: dict[str, Any]) -> dict[str, Callable]:
-    """``calls``, the fast one with memory that is kept."""
+def each_with_its_memory(calls: dict[str, Any], plain: str = "plain") -> dict[str, Callable]:
+    """``calls``, all but ``plain`` with memory that is kept."""
 
     def call(key: str) -> None:
-        keep_freed_memory(key == "fast")
+        keep_freed_memory(key != plain)
         calls[key]()
 
     return {key: partial(call, key) for key in calls}

@@ -17,6 +17,7 @@ from ..predict.export import FORMATS, export
 from ..timing import get_clock, paired_ratio, time_in_turn
 from ..training import checkpoint
 from . import Progress, register_benchmark
+from .acceleration import each_with_its_memory
 from .step import WEATHER_S, Backbone, size_of
 from .tables import Table, megabytes, milliseconds
 
@@ -51,28 +52,32 @@ def export_table(
         raise ValueError(f"--device {device}: exported forecasts are timed on the CPU; leave the flag out.")
     backbone = {**WEATHER_S, **backbone}
     steps, *frame = backbone["in_shape"]
-    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         path = _untrained(backbone, codebook_size, Path(folder) / "model.ckpt")
-        files = export(openstl_svq.load(path, plain=True), folder, FORMATS)
+        plain = openstl_svq.load(path, plain=True)
+        files = export(plain, folder, FORMATS)
         calls = {
-            _PLAIN: openstl_svq.load(path, plain=True).predict,
+            _PLAIN: plain.predict,
             "checkpoint": openstl_svq.load(path, fold=True).predict,
             "safetensors": openstl_svq.load(folder).predict,
             "torch": torch.export.load(files["torch"]).module(),
             "onnx": _onnx_session(files["onnx"]),
         }
-        rows = [{"form": name, "bytes": files.get(name, path).stat().st_size} for name in calls]
+        rows: list[dict[str, Any]] = [{"form": name, "bytes": files.get(name, path).stat().st_size} for name in calls]
         for size in _BATCHES:
             noise = torch.randn(size, steps, *frame, generator=torch.Generator().manual_seed(0))
             frames = _MEAN + _STD * noise
-            timed = {name: partial(_forecast, call, frames, name != _PLAIN) for name, call in calls.items()}
+            timed = each_with_its_memory({name: partial(call, frames) for name, call in calls.items()}, _PLAIN)
             said = progress and (lambda what, size=size: progress(f"batch {size}, {what}"))
-            seconds = time_in_turn(timed, rounds, progress=said, clock=get_clock(clock))
+            with torch.inference_mode():
+                seconds = time_in_turn(timed, rounds, progress=said, clock=get_clock(clock))
             for row in rows:
                 ratio = paired_ratio(seconds[row["form"]], seconds[_PLAIN])
-                row |= {f"seconds_{size}": statistics.median(seconds[row["form"]])}
-                row |= {f"ratio_{size}": ratio.median, f"text_{size}": str(ratio)}
+                row |= {
+                    f"seconds_{size}": statistics.median(seconds[row["form"]]),
+                    f"ratio_{size}": ratio.median,
+                    f"text_{size}": str(ratio),
+                }
     keep_freed_memory(False)
     columns: dict = {"form": "File", "bytes": ("Size", megabytes)}
     for size in _BATCHES:
@@ -118,9 +123,3 @@ def _onnx_session(path: Path) -> Callable[[torch.Tensor], Any]:
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return lambda frames: session.run(["forecast"], {"frames": frames.numpy()})
-
-
-@torch.inference_mode()
-def _forecast(call: Callable, frames: torch.Tensor, keep: bool) -> None:
-    keep_freed_memory(keep)
-    call(frames)

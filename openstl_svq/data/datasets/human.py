@@ -8,8 +8,7 @@ import numpy as np
 
 from ...files import reading
 from .. import synthetic
-from ..formats.images import ImageFormat, ImageFrames, resize
-from ..frames import from_images
+from ..formats.images import ImageFormat, ImageFrames, plain_frame, resize
 from ..registry import Dataset, Entry, make_entry, register_dataset
 from ..sources import Source
 from ..splits import train_and_test
@@ -108,11 +107,9 @@ class _Windows:
 
 
 def _colour(image, shape):
-    if image.ndim == 2:
-        image = np.repeat(image[..., None], 3, axis=2)
     if image.shape[:2] != tuple(shape[1:]):
         image = resize(image, shape[1:], "bicubic").round().clip(0, 255).astype(np.uint8)
-    return from_images(image[None, ..., ::-1])[0]
+    return plain_frame(image if image.ndim == 2 else image[..., ::-1], shape)
 
 
 IMAGES = ImageFormat(_colour, stride=5, blue_first=True)
