@@ -212,6 +212,9 @@ def test_several_processes_are_as_one(processes, launcher, words, run, tmp_path,
     assert len(list(runs.glob("several/csv/*/metrics.csv"))) == 1
     one, several = (train_loss(runs / name) for name in ("one", "several"))
     assert several == pytest.approx(one, rel=1e-5)
+    one, several = (weights(runs / name / "checkpoints" / "last.ckpt") for name in ("one", "several"))
+    differences = {key: (one[key] - several[key]).abs().max().item() for key in one if "running_var" in key}
+    assert differences and max(differences.values()) < 1e-5
 
 
 def test_shared_batch_norm_alone_is_torchs():
