@@ -188,7 +188,7 @@ RULES: dict[str, Rule] = {
     "data_name": maybe(any_of("a name, or a list of names", text, list_of(text, distinct=True))),
     "batch_size": _from_one,
     "val_batch_size": _from_one,
-    "num_workers": _count,
+    "num_workers": maybe(_count),
     "in_shape": list_of(_from_one, 4),
     "pre_seq_length": maybe(_from_one),
     "aft_seq_length": _from_one,

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from openstl_svq.data import get_dataset, load_data, register_dataset, synthetic
+from openstl_svq.data import cache, get_dataset, load_data, register_dataset, synthetic
 from openstl_svq.data.formats.images import resize
 from openstl_svq.data.formats.videos import _JPEG
 from openstl_svq.data.splits import hold_out_end
@@ -207,11 +207,37 @@ def test_kth40_asks_for_longer_clips(root):
 
 def test_damaged_images_are_named(root, tmp_path):
     shutil.copytree(root / "kth", tmp_path / "kth")
-    test = load("kth", tmp_path)[2].dataset
     path = tmp_path / "kth" / "running" / "person17_running_d1_uncomp" / "image-0012.jpg"
-    path.write_bytes(path.read_bytes()[:300])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:300])
     with pytest.raises(ValueError, match="image-0012.jpg cannot be read"):
-        test[0]
+        load("kth", tmp_path)
+    Image.new("L", (80, 60)).save(path)
+    with pytest.raises(ValueError, match=r"image-0012.jpg has size \(60, 80\), and .* \(120, 160\): all must be alike"):
+        load("kth", tmp_path)
+
+
+def test_kth_is_decoded_once_and_kept_as_bytes(root, tmp_path, monkeypatch):
+    """On disk where it is large, with the windows of memory; new images make a new copy."""
+    expected = load("kth", root)[0].dataset[0]
+    shutil.copytree(root / "kth", tmp_path / "kth")
+    monkeypatch.setattr(cache, "IN_MEMORY", 0)
+
+    def kept():
+        return {path: path.stat().st_mtime_ns for path in (tmp_path / "kth" / ".openstl_svq_cache").glob("*.npy")}
+
+    for window, again in zip(expected, load("kth", tmp_path)[0].dataset[0]):
+        assert_close(again, window)
+    first = kept()
+    images = len(list((tmp_path / "kth").rglob("*.jpg")))
+    assert len(first) == 2  # of those who train, and of those who test
+    assert sum(path.stat().st_size for path in first) == pytest.approx(images * 120 * 160, rel=1e-3)
+    load("kth", tmp_path)
+    assert kept() == first
+    path = tmp_path / "kth" / "running" / "person01_running_d1_uncomp" / "image-0012.jpg"
+    shutil.copy(path.with_name("image-0013.jpg"), path)
+    load("kth", tmp_path)
+    assert kept().items() > first.items()
 
 
 # ---- Human3.6M ----

@@ -5,10 +5,12 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-from torch.utils.data import ConcatDataset, DataLoader
+import torch
+from torch.utils.data import DataLoader, Sampler
 
 from ..config_file import load_config
 from ..data import get_dataset, load_data
@@ -20,7 +22,8 @@ from .tables import Table
 
 _BACKWARD = 3  # a training step takes some three times the operations of a forecast
 _MULTIPLY_ADD = 2
-_BATCHES = 16  # of an epoch, at least: small data are gone through more than once
+_WORKERS, _PREFETCHED = 8, 2  # processes, and batches of each that wait loaded
+_COUNTED = 4  # times as many batches are counted as may wait loaded before and after
 _SIZES: dict[str, dict] = {
     "taxibj": {"windows": (1200, 12)},
     "human": {"videos": (12, 1), "windows": 12},
@@ -32,7 +35,7 @@ _SIZES: dict[str, dict] = {
 def loader_table(
     dataname: Sequence[str] = (),
     batch_size: int = 16,
-    num_workers: int = 8,
+    num_workers: int | None = None,
     seconds: float = 10.0,
     tflops: float = 494.0,
     utilisation: float = 0.4,
@@ -44,6 +47,7 @@ def loader_table(
 
     Args:
         dataname: datasets; all of Table 12 by default.
+        num_workers: default: 8, or none where a run of the dataset takes none by default.
         seconds: of loading, for each number.
         tflops, utilisation: of the GPU whose need is computed; 494 TFLOP/s is an H100's in TF32.
     """
@@ -58,47 +62,65 @@ def loader_table(
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*scores on these data are not comparable")
             next(iter(dataset.makers.values()))(Path(folder), **_SIZES.get(dataset.name, {}))
-            for state in ("cold", "warm"):
+            train, *_ = load_data(backbone.dataname, batch_size, batch_size, num_workers, folder)
+            row["workers"] = _WORKERS if num_workers is None and train.num_workers else train.num_workers
+            for state in ("warm",) if train.dataset.in_memory else ("cold", "warm"):
                 if progress:
                     progress(f"{backbone.label}, {state}")
-                train, *_ = load_data(backbone.dataname, batch_size, batch_size, num_workers, folder)
-                row[state] = _rate(train, seconds, Path(folder) if state == "cold" else None)
+                row[state] = _rate(train, row["workers"], seconds, Path(folder) if state == "cold" else None)
                 row[f"{state}_ratio"] = row[state] / need
         rows.append(row)
-    columns: dict = {"dataset": "Dataset", "need": ("Need, samples/s", ",.0f")}
+    columns: dict = {"dataset": "Dataset", "workers": "Workers", "need": ("Need, samples/s", ",.0f")}
     for state in ("cold", "warm"):
         columns |= {state: (f"Loaded, {state}", ",.0f"), f"{state}_ratio": ("times the need", ".1f")}
     return Table(
         columns,
         rows,
-        f"Loaders: batch {batch_size}, {num_workers} workers",
+        f"Loaders: batch {batch_size}",
         [
             f"Need: a training step at {utilisation:.0%} of {tflops:g} TFLOP/s, {_BACKWARD} forward passes each.",
-            f"Median over the batches of {seconds:g} s. Cold: the files' pages are dropped from memory before each epoch.",
+            f"Median over {seconds:g} s of loading. Cold: the files' pages are dropped from memory before each pass over the data.",
         ],
     )
 
 
-def _rate(loader: DataLoader, seconds: float, forget: Path | None) -> float:
-    """Samples a second over whole epochs, the start of the workers left out."""
-    repeats = -(-_BATCHES * loader.batch_size // len(loader.dataset))
+class _Passes(Sampler):
+    """So many samples, in passes over a dataset, each shuffled anew and begun by ``before``."""
+
+    def __init__(self, size: int, count: int, before: Callable[[], None]):
+        self.size, self.count, self.before = size, count, before
+
+    def __iter__(self) -> Iterator[int]:
+        for begin in range(0, self.count, self.size):
+            self.before()
+            yield from torch.randperm(self.size)[: self.count - begin].tolist()
+
+    def __len__(self) -> int:
+        return self.count
+
+
+def _rate(loader: DataLoader, workers: int, seconds: float, forget: Path | None) -> float:
+    """Samples a second, once the workers have started and what they had loaded until then is used up."""
+    waiting = _PREFETCHED * workers
+    batches = 1 + waiting + _COUNTED * max(waiting, _PREFETCHED)
     loader = DataLoader(
-        ConcatDataset([loader.dataset] * repeats),
+        loader.dataset,
         loader.batch_size,
-        shuffle=True,
-        drop_last=True,
-        num_workers=loader.num_workers,
-        persistent_workers=loader.num_workers > 0,
+        sampler=_Passes(
+            len(loader.dataset), batches * loader.batch_size, partial(_drop_pages, forget) if forget else lambda: None
+        ),
+        num_workers=workers,
+        prefetch_factor=_PREFETCHED if workers else None,
+        persistent_workers=workers > 0,
     )
     rates: list[float] = []
     began = time.perf_counter()
     while not rates or time.perf_counter() - began < seconds:
-        if forget:
-            _drop_pages(forget)
-        batches = iter(loader)
-        next(batches)  # waits for the workers' start
+        loaded = iter(loader)
+        for _ in range(1 + waiting):
+            next(loaded)
         start = time.perf_counter()
-        counted = sum(len(batch[0]) for batch in batches)
+        counted = sum(len(batch[0]) for batch in loaded)
         rates.append(counted / (time.perf_counter() - start))
     return statistics.median(rates)
 

@@ -13,6 +13,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,21 +46,39 @@ def cache_frames(frames: Frames, *, beside: Path, name: str, key: object, memory
     Raises:
         OSError: no folder can be written, or the disk is full.
     """
-    if 4 * math.prod(frames.shape) <= (IN_MEMORY if memory_limit is None else memory_limit):
-        array = np.empty(frames.shape, dtype=np.float32)
-        for begin, values in in_chunks(frames):
-            array[begin : begin + len(values)] = values
-        return ArrayFrames(array)
-    return CachedFrames(
-        cached_file(
-            lambda: (values for _, values in in_chunks(frames)),
-            frames.shape,
-            np.float32,
-            beside=beside,
-            name=name,
-            key=key,
-        )
-    )
+
+    def blocks():
+        return (values for _, values in in_chunks(frames))
+
+    return kept_frames(blocks, frames.shape, np.float32, beside=beside, name=name, key=key, memory_limit=memory_limit)
+
+
+def kept_frames(
+    blocks: Callable[[], Iterable[np.ndarray]],
+    shape: Sequence[int],
+    dtype: np.dtype | type,
+    decode: Decode | None = None,
+    *,
+    memory_limit: int | None = None,
+    **place: Any,
+) -> ArrayFrames:
+    """Frames of ``blocks()``, one after the other, in memory if they are few, else in a :func:`cached_file`.
+
+    Args:
+        shape, dtype: of all blocks together.
+        decode: makes frames ``(n, C, H, W)`` of what is kept.
+        memory_limit: bytes up to which they stay in memory (default: ``IN_MEMORY``).
+        **place: ``beside``, ``name`` and ``key`` of the file.
+    """
+    limit = IN_MEMORY if memory_limit is None else memory_limit
+    if math.prod(shape) * np.dtype(dtype).itemsize > limit:
+        return CachedFrames(cached_file(blocks, shape, dtype, **place), decode)
+    array = np.empty(shape, dtype=dtype)
+    begin = 0
+    for block in blocks():
+        array[begin : begin + len(block)] = block
+        begin += len(block)
+    return ArrayFrames(array, decode)
 
 
 class CachedFrames(FileFrames):

@@ -13,10 +13,12 @@ class Frames:
     Attributes:
         shape: ``(N, C, H, W)``.
         draws: whether the same frames differ from read to read, drawn from torch's generator.
+        in_memory: whether they are read without a file and without decoding.
     """
 
     shape: tuple[int, ...]
     draws = False
+    in_memory = False
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -46,6 +48,7 @@ class ArrayFrames(Frames):
 
     def __init__(self, array: np.ndarray, decode: Decode | None = None):
         self._array, self._decode = array, decode
+        self.in_memory = decode is None
         self.shape = (len(array), *self.read(np.arange(0)).shape[1:])
 
     def read(self, indices: np.ndarray) -> np.ndarray:
@@ -71,6 +74,7 @@ class FileFrames(ArrayFrames):
         self.path, self._view = path, view
         super().__init__(view(np.load(path, mmap_mode="r")), decode)
         del self._array
+        self.in_memory = False
 
     def _at(self, indices: np.ndarray) -> np.ndarray:
         return self._view(np.load(self.path, mmap_mode="r"))[indices]

@@ -191,7 +191,7 @@ def load_data(
     dataname: str,
     batch_size: int,
     val_batch_size: int,
-    num_workers: int,
+    num_workers: int | None,
     data_root: str | Path,
     *,
     protocol: str = STRICT,
@@ -203,6 +203,8 @@ def load_data(
 
     Args:
         dataname: one of :func:`list_datasets`.
+        num_workers: loader processes; 0 loads in this one, and ``None`` takes OpenSTL's 4, or 0 where a batch is small and
+            its frames lie in memory.
         data_root: folder that holds the datasets in OpenSTL's layouts.
         protocol: ``strict``: validation on the validation split, the training data's statistics everywhere.
             ``openstl``: OpenSTL's behaviour to the last index, to compare with published numbers; it validates on the

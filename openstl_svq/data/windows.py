@@ -1,5 +1,6 @@
 """Windows over frames: input and target of one forecast. Every dataset of this host is one of these."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from typing import Any
@@ -64,6 +65,16 @@ class WindowDataset(Dataset):
     def draws(self) -> bool:
         """Whether a window differs from read to read."""
         return self._augment is not None or self._frames.draws
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether a window is read without a file and without decoding."""
+        return self._frames.in_memory
+
+    @property
+    def window_bytes(self) -> int:
+        """Memory of a window."""
+        return 4 * len(self._offsets) * math.prod(self._frames.shape[1:])
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         window = torch.from_numpy(self._read(self._indices(index)))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config_file import parse_value
+from ..data.loaders import WORKERS
 from ..jobs import RunJob
 from ..naming import choose
 from .plan import Run
@@ -293,7 +294,8 @@ class SlurmLauncher(SubmititLauncher):
     def check(self, runs: Sequence[Run], folder: Path) -> None:
         super().check(runs, folder)
         devices = max(device_count(run) for run in runs)
-        workers = max(run.config.get("num_workers") or 0 for run in runs)
+        asked = [run.config.get("num_workers") for run in runs]
+        workers = max(WORKERS if number is None else number for number in asked)
         self._needs = {"cpus_per_task": (workers + 1) * max(1, devices)} | (
             {"gpus_per_node": devices} if devices else {}
         )

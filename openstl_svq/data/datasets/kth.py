@@ -9,7 +9,7 @@ import numpy as np
 
 from ...protocol import differences
 from .. import synthetic
-from ..formats.images import ImageFormat, ImageFrames, resize
+from ..formats.images import ImageFormat, cached_images, resize_planes
 from ..registry import Dataset, Entry, make_entry, register_dataset
 from ..sources import Source
 from ..splits import train_and_test
@@ -71,7 +71,7 @@ class _Clips:
                 if not match or int(match[1]) not in people:
                     continue
                 images = [found for name in sorted(os.listdir(root / action / folder)) if (found := _IMAGE.match(name))]
-                self.paths += [os.path.join(root, action, folder, found.string) for found in images]
+                self.paths += [root / action / folder / found.string for found in images]
                 number += [int(found[1]) for found in images]
                 video += [f"{action}/{folder}"] * len(images)
                 step += [3 if action in _FAST else self.length] * len(images)
@@ -85,17 +85,22 @@ class _Clips:
                 "aft_seq_length."
             )
 
+        frames = partial(_frames, shape=self.shape)
+        self.source = Source(cached_images(self.paths, _plane, frames, beside=root, name="kth"), "kth")
+
     def windows(self, starts, augment=None) -> WindowDataset:
-        frames = ImageFrames(self.paths.__getitem__, len(self.paths), partial(_grey, shape=self.shape), self.shape)
-        return WindowDataset(Source(frames, "kth"), starts + self.steps[0] - 1, *offsets(self.steps), augment=augment)
+        return WindowDataset(self.source, starts + self.steps[0] - 1, *offsets(self.steps), augment=augment)
 
 
-def _grey(image, shape):
-    plane = image if image.ndim == 2 else image[..., 0]
-    return resize(plane, shape[1:], "bilinear")[None] / np.float32(255)
+def _plane(image):
+    return image if image.ndim == 2 else image[..., 0]
 
 
-IMAGES = ImageFormat(_grey)
+def _frames(planes, shape):
+    return resize_planes(planes, shape[1:], "bilinear")[:, None] / np.float32(255)
+
+
+IMAGES = ImageFormat(lambda image, shape: _frames(_plane(image)[None], shape)[0])
 
 
 for _name, _steps, _full_sizes in (("kth", 20, (4_940, 3_030)), ("kth20", 20, (4_940, 3_030)), ("kth40", 40, None)):

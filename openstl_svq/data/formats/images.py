@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from ...files import refuse_special
-from ..frames import Decode, Frames, from_images
+from ..cache import fingerprint, kept_frames
+from ..frames import Decode, Frames, chunk_length, from_images
 from ..sources import Source
 
 IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
@@ -42,6 +43,38 @@ class ImageFrames(Frames):
         """
         paths = [self._path_of(int(index)) for index in indices]
         return frames_of(map(read_image, paths), paths, self._decode, self.shape[1:])
+
+
+def cached_images(paths: Sequence[Path], pick: Decode, decode: Decode, *, beside: Path, name: str) -> Frames:
+    """Frames in image files of one size, which are decoded once: kept in memory where they are few, else on disk.
+
+    Args:
+        paths: the files.
+        pick: what is kept of an image: bytes ``(H, W)`` or ``(H, W, C)``.
+        decode: what was kept of some images ``(n, ...)`` -> float32 ``(n, C, H, W)``.
+        beside, name: of the file on disk, see :func:`~openstl_svq.data.cache.cached_file`.
+
+    Raises:
+        ValueError: an image is missing or damaged, or of another size than the first.
+        OSError: no folder can be written, or the disk is full.
+    """
+    first = pick(read_image(paths[0]))
+    shape, step = (len(paths), *first.shape), chunk_length(first.nbytes)
+
+    def blocks():
+        for begin in range(0, len(paths), step):
+            block = np.empty((len(paths[begin : begin + step]), *first.shape), dtype=np.uint8)
+            for k, path in enumerate(paths[begin : begin + step]):
+                image = pick(read_image(path))
+                if image.shape != first.shape:
+                    raise ValueError(
+                        f"the image {path} has size {image.shape[:2]}, and {paths[0]} {first.shape[:2]}: all must be alike."
+                    )
+                block[k] = image
+            yield block
+
+    key = paths, fingerprint(paths)
+    return kept_frames(blocks, shape, np.uint8, decode, beside=beside, name=name, key=key)
 
 
 def frames_of(images: Iterable[np.ndarray], names: Sequence, decode: Decode, shape: tuple[int, ...]) -> np.ndarray:
@@ -135,11 +168,17 @@ def _opened(file):
 
 def resize(image: np.ndarray, size: Sequence[int], mode: str) -> np.ndarray:
     """``image`` (H, W) or (H, W, C) at ``size`` (h, w), float32, as OpenCV does ``bilinear`` or ``bicubic``."""
-    if image.shape[:2] == tuple(size):
-        return image.astype(np.float32)
-    planes = torch.from_numpy(image.astype(np.float32)).reshape(*image.shape[:2], -1).permute(2, 0, 1)[None]
-    planes = torch.nn.functional.interpolate(planes, size=tuple(size), mode=mode, align_corners=False)
-    return planes[0].permute(1, 2, 0).reshape(*size, *image.shape[2:]).numpy()
+    planes = resize_planes(image.reshape(*image.shape[:2], -1).transpose(2, 0, 1), size, mode)
+    return planes.transpose(1, 2, 0).reshape(*size, *image.shape[2:])
+
+
+def resize_planes(planes: np.ndarray, size: Sequence[int], mode: str) -> np.ndarray:
+    """``planes`` (n, H, W) at ``size`` (h, w), as :func:`resize`."""
+    planes = planes.astype(np.float32)
+    if planes.shape[1:] == tuple(size):
+        return planes
+    stack = torch.from_numpy(planes)[:, None]
+    return torch.nn.functional.interpolate(stack, size=tuple(size), mode=mode, align_corners=False)[:, 0].numpy()
 
 
 def open_images(files: Sequence[Path], decode: Decode | None = None) -> Source:

@@ -26,7 +26,12 @@ def create_parser() -> argparse.ArgumentParser:
     data.add_argument("--data_root", default="./data", help="folder that holds the datasets")
     data.add_argument("--batch_size", "-b", default=16, type=int)
     data.add_argument("--val_batch_size", "-vb", default=16, type=int)
-    data.add_argument("--num_workers", default=4, type=int, help="loader processes; 0 loads in the main process")
+    data.add_argument(
+        "--num_workers",
+        default=None,
+        type=int,
+        help="loader processes; 0 loads in the main process (default: 4, or 0 for small batches of frames in memory)",
+    )
     data.add_argument("--pre_seq_length", default=None, type=int, help="frames in")
     data.add_argument("--aft_seq_length", default=None, type=int, help="frames out")
     data.add_argument("--total_length", default=None, type=int, help="frames in and out together")
