@@ -44,7 +44,6 @@ def scores_table(
     for backbone in backbones:
         dataset = get_dataset(backbone.dataname)
         names = _available(dataset.entry["metrics"], notes)
-        scored = 3 if dataset.is_field else 2  # the model's, persistence, and the climatology of a field
         config = load_config(configs / backbone.folder / f"SimVP_SVQ_{backbone.translator}.py")
         torch.manual_seed(0)
         model = accelerate(model_of(config, backbone.in_shape, "folded")).to(device).eval()
@@ -56,9 +55,12 @@ def scores_table(
             with torch.inference_mode():
                 model(x)
 
-        def score(names=names, scored=scored, pred=pred, true=true):
-            for _ in range(scored):
-                ForecastMetrics(names).to(device).update(pred, true)
+        persistence = x[:, -1:].expand_as(true)
+        scored = [pred, persistence] + [pred] * dataset.is_field  # in place of a climatology
+
+        def score(names=names, scored=scored, true=true):
+            for forecast in scored:
+                ForecastMetrics(names).to(device).update(forecast, true)
 
         calls = {"forecast": forecast, "scores": score}
         said = progress and (lambda what, label=backbone.label: progress(f"{label}, {what}"))

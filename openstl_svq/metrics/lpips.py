@@ -64,7 +64,20 @@ def _load(device: torch.device, file: Path, there: bool) -> torch.nn.Module | Ex
         return error
     finally:
         socket.setdefaulttimeout(timeout)
+    network.net = EachOnce(network.net)
     return network.requires_grad_(False).to(device)
+
+
+class EachOnce(torch.nn.Module):
+    """Features of frames of which equal ones that follow each other, as persistence's do, are looked at once."""
+
+    def __init__(self, net: torch.nn.Module):
+        super().__init__()
+        self.net = net.to(memory_format=torch.channels_last)  # a fifth faster on a CPU
+
+    def forward(self, frames: Tensor) -> list[Tensor]:
+        distinct, index = torch.unique_consecutive(frames, dim=0, return_inverse=True)
+        return [features[index] for features in self.net(distinct.contiguous(memory_format=torch.channels_last))]
 
 
 @torch.no_grad()
