@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import runpy
 import statistics
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import answers
 import pytest
 import torch
+from running import run_tool
 from scipy import stats
 
 from openstl_svq.benchmarks import BENCHMARKS, codebook, list_benchmarks, register_benchmark
@@ -275,10 +275,9 @@ def test_command_line_writes_tables_with_provenance(tmp_path):
     ],
 )
 @pytest.mark.skipif(torch.cuda.is_available(), reason="one of the errors is a missing GPU")
-def test_command_line_errors(words, message, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["tools/benchmark.py", *words])
+def test_command_line_errors(words, message, capsys):
     with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(ROOT / "tools" / "benchmark.py"), run_name="__main__")
+        run_tool("benchmark", *words)
     assert message in f"{end.value} {capsys.readouterr().err}"
 
 

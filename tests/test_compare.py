@@ -1,11 +1,10 @@
 """results.csv: what makes its axes, and whether two sweeps differ."""
 
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
+from running import run_tool
 
 from openstl_svq import config as configuration
 from openstl_svq.statistics import student_quantile
@@ -160,13 +159,11 @@ def test_files_that_are_no_results(tmp_path, text, message):
         results.read(tmp_path / "y.csv")
 
 
-def test_the_command_line(tmp_path, monkeypatch, capsys):
+def test_the_command_line(tmp_path, capsys):
     for name, offset in (("a", 0), ("b", 0.5)):
         results.write(table({"svq": [1 + offset, 2 + offset, 3.1 + offset]}), tmp_path / name / "results.csv")
     out = tmp_path / "c.csv"
-    words = [str(tmp_path / "a"), str(tmp_path / "b" / "results.csv"), "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", ["tools/compare.py", *words])
-    runpy.run_path(str(ROOT / "tools" / "compare.py"), run_name="__main__")
+    run_tool("compare", tmp_path / "a", tmp_path / "b" / "results.csv", "--out", out)
     shown = capsys.readouterr().out
     assert "| svq" in shown and "B is worse" in shown and "- The sweeps differ: in 1 of 1 comparisons." in shown
     assert out.read_text().splitlines()[0].startswith("quantizer,score,pairs,a,b,difference,low,high")

@@ -12,6 +12,7 @@ import pytest
 import torch
 import xarray as xr
 from comparison import assert_close
+from running import run_tool
 from test_export import make
 
 import openstl_svq
@@ -137,12 +138,9 @@ def test_the_packaged_model_says_how_it_was_made(tmp_path):
     assert export[0] == "tools/export.py" and Path(export[-1]).name == name
 
 
-def test_the_packaged_model_forecasts_from_the_command_line(tmp_path, monkeypatch):
-    from openstl_svq.commands import predict
-
+def test_the_packaged_model_forecasts_from_the_command_line(tmp_path):
     folder = Path(openstl_svq.__file__).parent / "data" / "weather_sample" / "weather" / "2m_temperature"
     out = tmp_path / "forecast.nc"
-    monkeypatch.setattr("sys.argv", ["predict.py", "weather_sample", str(folder), "-o", str(out)])
-    predict.main()
+    run_tool("predict", "weather_sample", folder, "-o", out)
     with xr.open_dataset(out) as forecast:
         assert forecast.attrs["checkpoint"] == "weather_sample" and forecast["t2m"].notnull().all()

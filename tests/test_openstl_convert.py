@@ -12,9 +12,9 @@ import pytest
 import torch
 from comparison import assert_close
 from filling import filled_value, normal
+from running import run_tool
 
 from openstl_svq import convert
-from openstl_svq.commands import convert_checkpoint as convert_command
 from openstl_svq.models import SimVP_SVQ_Model
 
 AUTHORS = np.load(Path(__file__).parent / "openstl_authors_outputs.npz")
@@ -193,9 +193,8 @@ def test_damaged_files(tmp_path, trust):
         convert.convert_checkpoint(tmp_path / "absent.pth", tmp_path / "out.ckpt", trust=trust)
 
 
-def test_command_line(tmp_path, monkeypatch, capsys):
+def test_command_line(tmp_path, capsys):
     torch.save(authors_weights("learnable"), tmp_path / "in.pth")
-    monkeypatch.setattr("sys.argv", ["convert_checkpoint.py", str(tmp_path / "in.pth"), str(tmp_path / "out.ckpt")])
-    convert_command.main()
+    run_tool("convert_checkpoint", tmp_path / "in.pth", tmp_path / "out.ckpt")
     assert (tmp_path / "out.ckpt").is_file()
     assert f"{len(authors_weights('learnable'))} weights" in capsys.readouterr().out

@@ -1,11 +1,11 @@
 """Methods, quantizers and datasets of somebody else, through the real command lines."""
 
 import importlib
-import runpy
 import sys
 from pathlib import Path
 
 import pytest
+from running import message_of, run_tool
 
 import openstl_svq
 from openstl_svq import config, plugins
@@ -34,23 +34,8 @@ def forget(registries):
     back()
 
 
-@pytest.fixture
-def run(monkeypatch):
-    def call(tool, *words):
-        monkeypatch.setattr(sys, "argv", [f"tools/{tool}.py", *map(str, words)])
-        runpy.run_path(str(ROOT / "tools" / f"{tool}.py"), run_name="__main__")
-
-    return call
-
-
-def fails(run, *words):
-    with pytest.raises(SystemExit) as ended:
-        run(*words)
-    return str(ended.value.code)
-
-
 @pytest.mark.parametrize("imported", [False, True], ids=["in the file", "imported by the file"])
-def test_a_run_finds_its_plug_in_again(tmp_path, run, forget, monkeypatch, imported):
+def test_a_run_finds_its_plug_in_again(tmp_path, forget, monkeypatch, imported):
     file, module, other = tmp_path / "own.py", tmp_path / "modules" / "halving_module.py", tmp_path / "other" / "own.py"
     module.parent.mkdir()
     module.write_text(QUANTIZER.format(name="Halving"))
@@ -79,18 +64,18 @@ def test_a_run_finds_its_plug_in_again(tmp_path, run, forget, monkeypatch, impor
         "--res_dir",
     ]
     allowed = ["--allow_code"] if imported else []  # the file that registers something itself needs no leave
-    run("train", "-c", file, *allowed, *words, tmp_path, "--cfg_options", *sizes, *days)
+    run_tool("train", "-c", file, *allowed, *words, tmp_path, "--cfg_options", *sizes, *days)
     folder = tmp_path / "run"
     assert load_config(folder / "config.py")["plugins"] == [str(file)]
 
     forget()
     named = f"the plug-in {file} is named by a checkpoint or configuration file, and is code"
     for words in (("test", folder), ("predict", folder, "nowhere.nc"), ("train", "--resume", folder)):
-        assert named in fails(run, *words)
-    run("test", folder, "--allow_code")
+        assert named in message_of(*words)
+    run_tool("test", folder, "--allow_code")
     forget()
     months = ROOT / "openstl_svq" / "data" / "weather_sample" / "weather" / "2m_temperature"
-    run("predict", folder, months, "-o", tmp_path / "out.nc", "--allow_code")
+    run_tool("predict", folder, months, "-o", tmp_path / "out.nc", "--allow_code")
     assert (tmp_path / "out.nc").is_file()
     forget()
     with pytest.raises(ValueError, match="named by a checkpoint"):
@@ -101,7 +86,7 @@ def test_a_run_finds_its_plug_in_again(tmp_path, run, forget, monkeypatch, impor
     other.parent.mkdir()
     other.write_text(QUANTIZER.format(name="Halving"))
     load_config(other, "plugins")
-    message = fails(run, "test", folder, "--allow_code")
+    message = message_of("test", folder, "--allow_code")
     assert f"the plug-in {file} cannot be loaded" in message and f"name 'Halving' is taken by {other}" in message
     forget()
     file.unlink()

@@ -1,9 +1,7 @@
 """Forecasts from files, through the real command lines, against the method's own on the same frames."""
 
 import json
-import runpy
 import shutil
-import sys
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -13,6 +11,7 @@ import torch
 import xarray as xr
 from comparison import assert_close
 from PIL import Image
+from running import message_of, run_tool
 
 import openstl_svq
 from openstl_svq.data import load_data
@@ -27,21 +26,6 @@ SPLITS = {"train_time": ["2010", "2010"], "val_time": ["2011", "2011"], "test_ti
 NAME = "weather_t2m_5_625"
 
 pytestmark = pytest.mark.filterwarnings("ignore:the checkpoint does not say on what grid")
-
-
-def call(tool, *words):
-    """Runs a tool in this process as the command line does."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [f"tools/{tool}.py", *map(str, words)])
-        runpy.run_path(str(ROOT / "tools" / f"{tool}.py"), run_name="__main__")
-
-
-def fails(*words):
-    """The message with which a prediction ends."""
-    with pytest.raises(SystemExit) as ended:
-        call("predict", *words)
-    assert isinstance(ended.value.code, str) and ended.value.code.startswith("error: ")
-    return ended.value.code
 
 
 def waves(start, count, step=1, lat=LAT, offset=280.0):
@@ -70,7 +54,7 @@ def data_root(tmp_path_factory):
 def run(data_root, tmp_path_factory):
     """The folder of a run of a small model."""
     res_dir = tmp_path_factory.mktemp("runs")
-    call(
+    run_tool(
         "train",
         "-d",
         NAME,
@@ -241,7 +225,7 @@ def test_predict_refuses_steps_that_are_no_number_of_frames(model, steps):
 
 
 def test_the_last_frames_of_a_file(run, model, source, tmp_path):
-    call("predict", run, source, "-o", tmp_path / "out.nc")
+    run_tool("predict", run, source, "-o", tmp_path / "out.nc")
     with xr.open_dataset(source) as given, xr.open_dataset(tmp_path / "out.nc") as out:
         assert_close(out["t2m"].values[:, None], model.predict(given["t2m"].values[-12:, None]), rtol=1e-5)
         expected = given["time"].values[-1] + np.arange(1, 13) * np.timedelta64(1, "h")
@@ -258,13 +242,13 @@ def test_the_last_frames_of_a_file(run, model, source, tmp_path):
 
 def test_the_output_is_named_after_the_input(run, source, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    call("predict", run / "checkpoints" / "last.ckpt", "t2m.nc")
+    run_tool("predict", run / "checkpoints" / "last.ckpt", "t2m.nc")
     assert capsys.readouterr().out == "t2m_forecast.nc: 12 frames, from 2013-05-01T23:00 to 2013-05-02T10:00\n"
     assert (tmp_path / "t2m_forecast.nc").is_file()
 
 
 def test_start_and_steps(run, model, source, tmp_path):
-    call("predict", run, source, "-o", tmp_path / "out.nc", "--start", "2013-05-01T05:00", "--steps", "15")
+    run_tool("predict", run, source, "-o", tmp_path / "out.nc", "--start", "2013-05-01T05:00", "--steps", "15")
     with xr.open_dataset(source) as given, xr.open_dataset(tmp_path / "out.nc") as out:
         assert_close(out["t2m"].values[:, None], model.predict(given["t2m"].values[2:14, None], 15), rtol=1e-5)
         assert out["time"].values[0] == np.datetime64("2013-05-01T17:00") and len(out["time"]) == 15
@@ -281,7 +265,7 @@ def test_a_picture_of_the_forecast(run, tmp_path, monkeypatch, window, truth):
         return plot_forecast(*frames, **said)
 
     monkeypatch.setattr("openstl_svq.figures.forecast.plot_forecast", draw)
-    call("predict", run, source, "-o", tmp_path / "f.nc", "--plot", tmp_path / "f.png", *window)
+    run_tool("predict", run, source, "-o", tmp_path / "f.nc", "--plot", tmp_path / "f.png", *window)
     assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
     inputs, follows, forecast = drawn["frames"]
     with xr.open_dataset(tmp_path / "f.nc") as written, xr.open_dataset(source) as given:
@@ -296,15 +280,17 @@ def test_a_picture_of_the_forecast(run, tmp_path, monkeypatch, window, truth):
 
 def test_pictures_that_cannot_be_drawn(run, source, tmp_path):
     words = [run, source, "-o", tmp_path / "f.nc", "--plot"]
-    assert "a picture shows one forecast and is a .png; got all windows" in fails(*words, tmp_path / "f.png", "--all")
-    assert "got .gif" in fails(*words, tmp_path / "f.gif")
+    assert "a picture shows one forecast and is a .png; got all windows" in message_of(
+        "predict", *words, tmp_path / "f.png", "--all"
+    )
+    assert "got .gif" in message_of("predict", *words, tmp_path / "f.gif")
     assert not (tmp_path / "f.nc").exists()
 
 
 def test_all_windows_without_a_gap(run, model, tmp_path):
     whole = waves("2013-05-01", 30)
     whole.isel(time=[*range(14), *range(15, 30)]).to_netcdf(tmp_path / "gap.nc")
-    call("predict", run, tmp_path / "gap.nc", "-o", tmp_path / "out.nc", "--all", "--batch_size", "3")
+    run_tool("predict", run, tmp_path / "gap.nc", "-o", tmp_path / "out.nc", "--all", "--batch_size", "3")
     first = [0, 1, 2, *range(15, 19)]  # the windows before and after the missing frame
     with xr.open_dataset(tmp_path / "out.nc") as out:
         np.testing.assert_array_equal(out["init_time"], whole["time"].values[np.add(first, 11)])
@@ -318,7 +304,7 @@ def test_latitudes_from_north_to_south_stay_so(run, source, tmp_path):
     with xr.open_dataset(source) as given:
         given.isel(lat=slice(None, None, -1)).to_netcdf(tmp_path / "down.nc")
     for name in ("t2m", "down"):
-        call("predict", run, tmp_path / f"{name}.nc", "-o", tmp_path / f"{name}_out.nc")
+        run_tool("predict", run, tmp_path / f"{name}.nc", "-o", tmp_path / f"{name}_out.nc")
     with xr.open_dataset(tmp_path / "t2m_out.nc") as up, xr.open_dataset(tmp_path / "down_out.nc") as down:
         np.testing.assert_array_equal(down["lat"], LAT[::-1])
         assert_close(down.sortby("lat")["t2m"].values, up["t2m"].values)
@@ -333,7 +319,7 @@ def test_folders_flat_and_by_variable(run, source, tmp_path):
         whole.isel(time=slice(0, 10)).to_netcdf(folder / "b.nc")
     whole.rename(t2m="u10").to_netcdf(flat / "wind.nc")
     for place in (source, tmp_path / "by", by_variable, flat):
-        call("predict", run, place, "-o", tmp_path / "out.npz", "--force")
+        run_tool("predict", run, place, "-o", tmp_path / "out.npz", "--force")
         with np.load(tmp_path / "out.npz") as out:
             if place == source:
                 expected = out["frames"]
@@ -344,10 +330,10 @@ def test_npz_in_and_out(run, model, source, tmp_path):
     with xr.open_dataset(source) as given:
         frames, times = given["t2m"].values[:, None], given["time"].values
     np.savez(tmp_path / "in.npz", frames=frames, times=times, note="more")
-    call("predict", run, tmp_path / "in.npz", "-o", tmp_path / "out.npz")
-    call("predict", run, source, "-o", tmp_path / "nc.npz")
+    run_tool("predict", run, tmp_path / "in.npz", "-o", tmp_path / "out.npz")
+    run_tool("predict", run, source, "-o", tmp_path / "nc.npz")
     np.save(tmp_path / "in.npy", frames)
-    call("predict", run, tmp_path / "in.npy", "-o", tmp_path / "all.npz", "--all")
+    run_tool("predict", run, tmp_path / "in.npy", "-o", tmp_path / "all.npz", "--all")
     out, nc, every = (np.load(tmp_path / f"{name}.npz") for name in ("out", "nc", "all"))
     with out, nc, every:
         assert_close(out["frames"], model.predict(frames[-12:]))
@@ -382,7 +368,7 @@ def test_several_variables_on_levels(tmp_path, protocol, hours_in, hours_out):
     data = xr.Dataset({name: (("time", "level", "lat", "lon"), v) for name, v in values.items()}, coords)
     data.to_netcdf(tmp_path / "mv.nc")
     words = [tmp_path / "m.ckpt", tmp_path / "mv.nc", "-o"]
-    call("predict", *words, tmp_path / "out.nc")
+    run_tool("predict", *words, tmp_path / "out.nc")
     frames = np.concatenate([values[name][np.add(109, hours_in)][:, 1:] for name in "rtuv"], axis=1)
     expected = model.predict(frames)
     with xr.open_dataset(tmp_path / "out.nc") as out:
@@ -392,32 +378,34 @@ def test_several_variables_on_levels(tmp_path, protocol, hours_in, hours_out):
         assert out["level"].values.tolist() == levels[1:] and out["level"].attrs == {"units": "hPa"}
         np.testing.assert_array_equal(out["time"], time[-1] + np.array(hours_out) * np.timedelta64(1, "h"))
     if protocol == "openstl":
-        assert "4 steps at most" in fails(*words, tmp_path / "more.nc", "--steps", 5)
+        assert "4 steps at most" in message_of("predict", *words, tmp_path / "more.nc", "--steps", 5)
 
 
 def test_the_time_step_of_the_training_is_kept(run, model, tmp_path):
     path = with_trained_on(run, tmp_path / "three.ckpt", interval_minutes=180)
     waves("2013-05-01", 40).to_netcdf(tmp_path / "hourly.nc")
-    call("predict", path, tmp_path / "hourly.nc", "-o", tmp_path / "out.nc")
+    run_tool("predict", path, tmp_path / "hourly.nc", "-o", tmp_path / "out.nc")
     with xr.open_dataset(tmp_path / "hourly.nc") as given, xr.open_dataset(tmp_path / "out.nc") as out:
         assert_close(out["t2m"].values[:, None], model.predict(given["t2m"].values[6::3][-12:, None]), rtol=1e-5)
         np.testing.assert_array_equal(np.diff(out["time"]), np.timedelta64(3, "h"))
     waves("2013-05-01", 40, step=6).to_netcdf(tmp_path / "six.nc")
-    assert "12 frames 3 h apart are needed" in fails(path, tmp_path / "six.nc", "-o", tmp_path / "x.nc")
+    assert "12 frames 3 h apart are needed" in message_of("predict", path, tmp_path / "six.nc", "-o", tmp_path / "x.nc")
 
 
 def test_another_grid_or_unit_than_trained_on(run, source, tmp_path):
     west = with_trained_on(run, tmp_path / "west.ckpt", lon=(LON - 2.5).tolist())
-    assert "another grid" in fails(west, source, "-o", tmp_path / "out.nc")
+    assert "another grid" in message_of("predict", west, source, "-o", tmp_path / "out.nc")
     celsius = with_trained_on(run, tmp_path / "celsius.ckpt", units="degC")
-    assert "is in K, and the model was trained on degC" in fails(celsius, source, "-o", tmp_path / "out.nc")
-    call("predict", celsius, source, "-o", tmp_path / "out.nc", "--no_range_check")
+    assert "is in K, and the model was trained on degC" in message_of(
+        "predict", celsius, source, "-o", tmp_path / "out.nc"
+    )
+    run_tool("predict", celsius, source, "-o", tmp_path / "out.nc", "--no_range_check")
 
 
 def test_a_checkpoint_that_does_not_say_what_it_was_trained_on(source, tmp_path):
     untrained(tmp_path / "m.ckpt", NAME, [12, 1, 32, 64], mean=280.0, std=5.0)
     with pytest.warns(UserWarning, match="does not say on what grid and time step"):
-        call("predict", tmp_path / "m.ckpt", source, "-o", tmp_path / "out.nc")
+        run_tool("predict", tmp_path / "m.ckpt", source, "-o", tmp_path / "out.nc")
 
 
 @pytest.mark.parametrize(
@@ -462,37 +450,39 @@ def test_a_checkpoint_that_does_not_say_what_it_was_trained_on(source, tmp_path)
 def test_bad_weather_input_ends_with_one_message(run, source, tmp_path, change, words, message):
     with xr.open_dataset(source) as given:
         change(given.load()).to_netcdf(tmp_path / "bad.nc")
-    assert message in fails(run, tmp_path / "bad.nc", "-o", tmp_path / "out.nc", *words)
+    assert message in message_of("predict", run, tmp_path / "bad.nc", "-o", tmp_path / "out.nc", *words)
     assert not list(tmp_path.glob("*out*"))
 
 
 def test_bad_places_end_with_one_message(run, source, tmp_path):
     out = tmp_path / "out.nc"
-    assert "gone.nc does not exist" in fails(run, tmp_path / "gone.nc", "-o", out)
-    assert "gone does not exist" in fails(tmp_path / "gone", source, "-o", out)
-    assert "the ending says the format" in fails(run, source, "-o", tmp_path / "out.grib")
-    assert "holds pictures, and weather_t2m_5_625 has none" in fails(run, source, "-o", tmp_path / "out.gif")
-    assert "is the input" in fails(run, source, "-o", source, "--force")
+    assert "gone.nc does not exist" in message_of("predict", run, tmp_path / "gone.nc", "-o", out)
+    assert "gone does not exist" in message_of("predict", tmp_path / "gone", source, "-o", out)
+    assert "the ending says the format" in message_of("predict", run, source, "-o", tmp_path / "out.grib")
+    assert "holds pictures, and weather_t2m_5_625 has none" in message_of(
+        "predict", run, source, "-o", tmp_path / "out.gif"
+    )
+    assert "is the input" in message_of("predict", run, source, "-o", source, "--force")
     (tmp_path / "empty").mkdir()
-    assert "no NetCDF file with 't2m'" in fails(run, tmp_path / "empty", "-o", out)
+    assert "no NetCDF file with 't2m'" in message_of("predict", run, tmp_path / "empty", "-o", out)
     (tmp_path / "folder.nc").mkdir()
-    assert "is a folder" in fails(run, source, "-o", tmp_path / "folder.nc", "--force")
+    assert "is a folder" in message_of("predict", run, source, "-o", tmp_path / "folder.nc", "--force")
     (tmp_path / "cut.nc").write_bytes(source.read_bytes()[:5000])
-    assert "cannot be read as NetCDF" in fails(run, tmp_path / "cut.nc", "-o", out)
+    assert "cannot be read as NetCDF" in message_of("predict", run, tmp_path / "cut.nc", "-o", out)
     np.save(tmp_path / "in.npy", np.zeros((20, 1, 32, 64)))
-    assert "has no coordinates" in fails(run, tmp_path / "in.npy", "-o", out)
+    assert "has no coordinates" in message_of("predict", run, tmp_path / "in.npy", "-o", out)
     assert not out.exists()
 
 
 def test_an_output_is_replaced_only_by_force_and_only_when_complete(run, source, tmp_path):
     out = tmp_path / "out.nc"
     out.write_text("precious")
-    assert "--force" in fails(run, source, "-o", out)
+    assert "--force" in message_of("predict", run, source, "-o", out)
     with xr.open_dataset(source) as given:
         given.load().where(given["time"] != given["time"][15]).to_netcdf(tmp_path / "nan.nc")
-    fails(run, tmp_path / "nan.nc", "-o", out, "--force")
+    message_of("predict", run, tmp_path / "nan.nc", "-o", out, "--force")
     assert out.read_text() == "precious" and {p.name for p in tmp_path.iterdir()} == {"out.nc", "nan.nc", "t2m.nc"}
-    call("predict", run, source, "-o", out, "--force")
+    run_tool("predict", run, source, "-o", out, "--force")
     assert xr.open_dataset(out)["t2m"].shape == (12, 32, 64)
 
 
@@ -507,21 +497,25 @@ def test_custom_netcdf_with_its_own_names_and_a_crop(tmp_path):
     data.to_netcdf(tmp_path / "rain.nc")
     model = untrained(tmp_path / "m.ckpt", "custom", [4, 1, 8, 8], mean=3.0, std=2.0, data_name="rain", crop=[8, 8])
     expected = model.predict(values[-4:, None, 1:9, 0:8])
-    call("predict", tmp_path / "m.ckpt", tmp_path / "rain.nc", "-o", tmp_path / "out.nc")
+    run_tool("predict", tmp_path / "m.ckpt", tmp_path / "rain.nc", "-o", tmp_path / "out.nc")
     with xr.open_dataset(tmp_path / "out.nc") as out:
         assert_close(out["rain"].values, expected[:, 0], rtol=1e-5)
         assert out["rain"].dims == ("time", "y", "x") and out["rain"].attrs == {"units": "mm"}
         np.testing.assert_array_equal(out["y"], data["y"][1:9])
         assert out["y"].attrs == {"units": "km"}
         np.testing.assert_array_equal(out["time"], time[-1] + np.arange(1, 5) * np.timedelta64(1, "D"))
-    call("predict", tmp_path / "m.ckpt", tmp_path / "rain.nc", "-o", tmp_path / "all.nc", "--all")
+    run_tool("predict", tmp_path / "m.ckpt", tmp_path / "rain.nc", "-o", tmp_path / "all.nc", "--all")
     with xr.open_dataset(tmp_path / "all.nc") as out:
         assert out["rain"].shape == (6, 4, 8, 8)
         assert_close(out["rain"].values[-1], expected[:, 0], rtol=1e-5)
     data.isel(time=[*range(6), 7, 8]).to_netcdf(tmp_path / "gap.nc")
-    assert "a gap between the frames" in fails(tmp_path / "m.ckpt", tmp_path / "gap.nc", "-o", tmp_path / "x.nc")
+    assert "a gap between the frames" in message_of(
+        "predict", tmp_path / "m.ckpt", tmp_path / "gap.nc", "-o", tmp_path / "x.nc"
+    )
     data.isel(x=slice(0, 8), y=slice(0, 8)).rename(rain="snow").to_netcdf(tmp_path / "snow.nc")
-    assert "unknown variable 'rain'" in fails(tmp_path / "m.ckpt", tmp_path / "snow.nc", "-o", tmp_path / "x.nc")
+    assert "unknown variable 'rain'" in message_of(
+        "predict", tmp_path / "m.ckpt", tmp_path / "snow.nc", "-o", tmp_path / "x.nc"
+    )
 
 
 @pytest.mark.parametrize(
@@ -537,7 +531,7 @@ def test_custom_netcdf_has_the_grid_that_it_is_trained_with(tmp_path, name, dims
     )
     data.transpose(*dims).to_netcdf(tmp_path / name)
     model = untrained(tmp_path / "m.ckpt", "custom", [4, 1, 8, 12], mean=3.0, std=2.0)
-    call("predict", tmp_path / "m.ckpt", tmp_path / name, "-o", tmp_path / "out.nc")
+    run_tool("predict", tmp_path / "m.ckpt", tmp_path / name, "-o", tmp_path / "out.nc")
     with xr.open_dataset(tmp_path / "out.nc") as out:
         assert out["rain"].dims == ("time", "lat", "lon") and out["rain"].attrs == {"units": "mm"}
         assert_close(out["rain"].values, model.predict(values[-4:, None])[:, 0], rtol=1e-5)
@@ -550,7 +544,7 @@ def test_an_array_of_weather_is_read_at_the_time_step_of_the_training(run, model
     frames = data["t2m"].values[:, None]
     np.savez(tmp_path / "hourly.npz", frames=frames, times=data["time"].values)
     path = with_trained_on(run, tmp_path / "three.ckpt", interval_minutes=180)
-    call("predict", path, tmp_path / "hourly.npz", "-o", tmp_path / "out.npz")
+    run_tool("predict", path, tmp_path / "hourly.npz", "-o", tmp_path / "out.npz")
     with np.load(tmp_path / "out.npz") as out:
         assert_close(out["frames"], model.predict(frames[6::3][-12:]), rtol=1e-5)
 
@@ -559,13 +553,15 @@ def test_custom_arrays_in_the_shapes_that_are_trained_on(tmp_path):
     values = np.random.default_rng(0).normal(3, 2, (9, 8, 8)).astype("float32")
     model = untrained(tmp_path / "m.ckpt", "custom", [4, 1, 8, 8], mean=3.0, std=2.0)
     np.save(tmp_path / "in.npy", values)
-    call("predict", tmp_path / "m.ckpt", tmp_path / "in.npy", "-o", tmp_path / "out.npz")
+    run_tool("predict", tmp_path / "m.ckpt", tmp_path / "in.npy", "-o", tmp_path / "out.npz")
     with np.load(tmp_path / "out.npz") as out:
         assert_close(out["frames"], model.predict(values[-4:, None]), rtol=1e-5)
     np.save(tmp_path / "in.npy", np.zeros((2, 5, 1, 8, 8)))
-    assert "several series" in fails(tmp_path / "m.ckpt", tmp_path / "in.npy", "-o", tmp_path / "x.npz")
+    assert "several series" in message_of("predict", tmp_path / "m.ckpt", tmp_path / "in.npy", "-o", tmp_path / "x.npz")
     np.save(tmp_path / "in.npy", np.zeros((9, 8, 12)))
-    assert "takes (1, 8, 8)" in fails(tmp_path / "m.ckpt", tmp_path / "in.npy", "-o", tmp_path / "x.npz")
+    assert "takes (1, 8, 8)" in message_of(
+        "predict", tmp_path / "m.ckpt", tmp_path / "in.npy", "-o", tmp_path / "x.npz"
+    )
 
 
 def film(numbers, height=16, width=16):
@@ -588,25 +584,27 @@ def test_custom_images_and_videos_as_they_are_trained_on(tmp_path):
     for name in ("walk", "walk.gif", "walk.npy", "walk.npz"):
         for checkpoint_name, method, seen in (("m", model, frames[..., 4:12, 4:12]), ("whole", whole, frames)):
             words = [tmp_path / f"{checkpoint_name}.ckpt", tmp_path / name, "-o", tmp_path / "out.npz", "--force"]
-            call("predict", *words)
+            run_tool("predict", *words)
             with np.load(tmp_path / "out.npz") as out:
                 assert_close(out["frames"], method.predict(seen[-4:]), rtol=1e-4, atol=2e-3, what=name)
-            call("predict", *words, "--all", "--batch_size", 2)
+            run_tool("predict", *words, "--all", "--batch_size", 2)
             with np.load(tmp_path / "out.npz") as out:
                 assert out["frames"].shape[0] == 6
                 assert_close(out["frames"][1], method.predict(seen[1:5]), rtol=1e-4, atol=2e-3, what=name)
     assert not (tmp_path / ".openstl_svq_cache").exists()
     (tmp_path / "walk" / "image-20.png").unlink()
     words = ["-o", tmp_path / "x.npz"]
-    assert "a gap between the frames: 4 frames 5 apart" in fails(
-        tmp_path / "m.ckpt", tmp_path / "walk", *words, "--start", "10"
+    assert "a gap between the frames: 4 frames 5 apart" in message_of(
+        "predict", tmp_path / "m.ckpt", tmp_path / "walk", *words, "--start", "10"
     )
     (tmp_path / "films").mkdir()
     for k in (0, 1):
         shutil.copy(tmp_path / "walk.gif", tmp_path / "films" / f"{k}.gif")
-    assert "holds several series" in fails(tmp_path / "m.ckpt", tmp_path / "films", *words)
+    assert "holds several series" in message_of("predict", tmp_path / "m.ckpt", tmp_path / "films", *words)
     np.save(tmp_path / "tall.npy", film(range(9), height=12)[0])
-    assert "frames of shape (3, 12, 16)" in fails(tmp_path / "whole.ckpt", tmp_path / "tall.npy", *words)
+    assert "frames of shape (3, 12, 16)" in message_of(
+        "predict", tmp_path / "whole.ckpt", tmp_path / "tall.npy", *words
+    )
 
 
 def test_the_output_of_a_video_is_a_film(tmp_path, monkeypatch):
@@ -614,7 +612,7 @@ def test_the_output_of_a_video_is_a_film(tmp_path, monkeypatch):
     untrained(tmp_path / "m.ckpt", "custom", [4, 3, 16, 16])
     first, *rest = (Image.fromarray(image) for image in film(range(9))[0])
     first.save("walk.gif", save_all=True, append_images=rest)
-    call("predict", "m.ckpt", "walk.gif")
+    run_tool("predict", "m.ckpt", "walk.gif")
     with Image.open("walk_forecast.gif") as film_out:
         assert film_out.n_frames == 4 and film_out.size == (16, 16)
 
@@ -628,7 +626,7 @@ def test_custom_months_follow_each_other_though_they_differ_in_length(tmp_path):
     model = untrained(
         tmp_path / "m.ckpt", "custom", [4, 1, 8, 8], mean=3.0, std=2.0, data_name="h", trained_on=trained_on
     )
-    call("predict", tmp_path / "m.ckpt", tmp_path / "h.nc", "-o", tmp_path / "out.nc")
+    run_tool("predict", tmp_path / "m.ckpt", tmp_path / "h.nc", "-o", tmp_path / "out.nc")
     with xr.open_dataset(tmp_path / "out.nc") as out:
         assert_close(out["h"].values, model.predict(values[-4:, None])[:, 0], rtol=1e-5)
         assert out["time"].values.astype("M8[D]").astype(str).tolist() == [
@@ -637,16 +635,16 @@ def test_custom_months_follow_each_other_though_they_differ_in_length(tmp_path):
             "2000-12-01",
             "2001-01-01",
         ]
-    call("predict", tmp_path / "m.ckpt", tmp_path / "h.nc", "-o", tmp_path / "start.nc", "--start", "2000-02")
+    run_tool("predict", tmp_path / "m.ckpt", tmp_path / "h.nc", "-o", tmp_path / "start.nc", "--start", "2000-02")
     with xr.open_dataset(tmp_path / "start.nc") as out:
         assert_close(out["h"].values, model.predict(values[1:5, None])[:, 0], rtol=1e-5)
-    call("predict", tmp_path / "m.ckpt", tmp_path / "h.nc", "-o", tmp_path / "all.nc", "--all")
+    run_tool("predict", tmp_path / "m.ckpt", tmp_path / "h.nc", "-o", tmp_path / "all.nc", "--all")
     with xr.open_dataset(tmp_path / "all.nc") as out:
         assert out["lead_time"].values.tolist() == [1, 2, 3, 4] and out["lead_time"].attrs["units"] == "months"
         assert out["init_time"].values.astype("M8[D]").astype(str).tolist()[:2] == ["2000-04-01", "2000-05-01"]
     data.isel(time=[0, 1, 2, 3, 4, 5, 7, 8]).to_netcdf(tmp_path / "gap.nc")
-    assert "4 frames 1 months apart are needed" in fails(
-        tmp_path / "m.ckpt", tmp_path / "gap.nc", "-o", tmp_path / "x.nc"
+    assert "4 frames 1 months apart are needed" in message_of(
+        "predict", tmp_path / "m.ckpt", tmp_path / "gap.nc", "-o", tmp_path / "x.nc"
     )
 
 
@@ -678,16 +676,16 @@ def test_a_folder_of_images(video, walk, tmp_path):
     shown = np.stack([picture(k) for k in range(9)]).transpose(0, 3, 1, 2).astype(np.float32) / 255
     expected = video.predict(shown[-4:])
     words = [tmp_path / "video.ckpt", walk, "-o"]
-    call("predict", *words, tmp_path / "out.npz")
+    run_tool("predict", *words, tmp_path / "out.npz")
     with np.load(tmp_path / "out.npz") as out:
         assert_close(out["frames"], expected, rtol=1e-5)
     pixels = (expected.clip(0, 1) * 255).round().transpose(0, 2, 3, 1)
-    call("predict", *words, tmp_path / "out.png")
+    run_tool("predict", *words, tmp_path / "out.png")
     np.testing.assert_allclose(iio.imread(tmp_path / "out.png"), np.concatenate(list(pixels), axis=1), atol=1)
-    call("predict", *words, tmp_path / "out.gif", "--fps", "5")
+    run_tool("predict", *words, tmp_path / "out.gif", "--fps", "5")
     with Image.open(tmp_path / "out.gif") as film:
         assert (film.n_frames, film.size, film.info["duration"]) == (4, (16, 16), 200)
-    call("predict", *words, tmp_path / "start.npz", "--start", "9", "--stride", "2")
+    run_tool("predict", *words, tmp_path / "start.npz", "--start", "9", "--stride", "2")
     with np.load(tmp_path / "start.npz") as out:
         assert_close(out["frames"], video.predict(shown[[1, 3, 5, 7]]), rtol=1e-5)
 
@@ -697,19 +695,19 @@ def test_bytes_are_scaled_as_images_are(video, walk, tmp_path):
     np.save(tmp_path / "bytes.npy", frames)
     np.savez(tmp_path / "floats.npz", frames.astype(np.float32) / 255)
     for name in ("bytes.npy", "floats.npz"):
-        call("predict", tmp_path / "video.ckpt", tmp_path / name, "-o", tmp_path / "out.npz", "--force")
+        run_tool("predict", tmp_path / "video.ckpt", tmp_path / name, "-o", tmp_path / "out.npz", "--force")
         with np.load(tmp_path / "out.npz") as out:
             assert_close(out["frames"], video.predict(frames[-4:].astype(np.float32) / 255), rtol=1e-5, what=name)
 
 
 def test_human_frames_are_every_fifth_and_blue_first(walk, tmp_path):
     model = untrained(tmp_path / "human.ckpt", "human", [2, 3, 16, 16], aft_seq_length=2)
-    call("predict", tmp_path / "human.ckpt", walk, "-o", tmp_path / "out.npz")
+    run_tool("predict", tmp_path / "human.ckpt", walk, "-o", tmp_path / "out.npz")
     shown = np.stack([picture(k)[..., ::-1] for k in (3, 8)]).transpose(0, 3, 1, 2).astype(np.float32) / 255
     expected = model.predict(shown)
     with np.load(tmp_path / "out.npz") as out:
         assert_close(out["frames"], expected, rtol=1e-5)
-    call("predict", tmp_path / "human.ckpt", walk, "-o", tmp_path / "out.png")
+    run_tool("predict", tmp_path / "human.ckpt", walk, "-o", tmp_path / "out.png")
     red_first = (expected.clip(0, 1) * 255).round().transpose(0, 2, 3, 1)[..., ::-1]
     np.testing.assert_allclose(iio.imread(tmp_path / "out.png"), np.concatenate(list(red_first), axis=1), atol=1)
 
@@ -717,7 +715,7 @@ def test_human_frames_are_every_fifth_and_blue_first(walk, tmp_path):
 def test_images_are_read_as_the_loader_of_their_dataset_reads_them(walk, tmp_path):
     for name, size in (("kth", (1, 8, 8)), ("human", (3, 8, 8)), ("mmnist", (1, 16, 16))):
         model = untrained(tmp_path / "model.ckpt", name, [4, *size])
-        call("predict", tmp_path / "model.ckpt", walk, "-o", tmp_path / "out.npz", "--stride", "1", "--force")
+        run_tool("predict", tmp_path / "model.ckpt", walk, "-o", tmp_path / "out.npz", "--stride", "1", "--force")
         grey = {
             "kth": lambda image: resize(image[..., 0], (8, 8), "bilinear")[None] / 255,
             "human": lambda image: resize(image, (8, 8), "bicubic").round()[..., ::-1].transpose(2, 0, 1) / 255,
@@ -733,14 +731,14 @@ def test_a_video_is_read_as_the_images_of_its_dataset_are(tmp_path):
     first, *rest = (Image.fromarray(image) for image in pictures)
     first.save(tmp_path / "walk.gif", save_all=True, append_images=rest)
     model = untrained(tmp_path / "kth.ckpt", "kth", [4, 1, 8, 8])
-    call("predict", tmp_path / "kth.ckpt", tmp_path / "walk.gif", "-o", tmp_path / "out.npz")
+    run_tool("predict", tmp_path / "kth.ckpt", tmp_path / "walk.gif", "-o", tmp_path / "out.npz")
     seen = np.stack([resize(image[..., 0], (8, 8), "bilinear")[None] / 255 for image in pictures[-4:]])
     with np.load(tmp_path / "out.npz") as out:
         assert_close(out["frames"], model.predict(seen), rtol=1e-4, atol=2e-3)
     untrained(tmp_path / "video.ckpt", "kitticaltech", [4, 3, 16, 20])
     assert (
         "walk.gif has frames of shape (3, 16, 16) (channels, height, width), and the model takes (3, 16, 20)"
-        in fails(tmp_path / "video.ckpt", tmp_path / "walk.gif", "-o", tmp_path / "x.npz")
+        in message_of("predict", tmp_path / "video.ckpt", tmp_path / "walk.gif", "-o", tmp_path / "x.npz")
     )
 
 
@@ -767,7 +765,7 @@ def test_a_video_is_read_as_the_images_of_its_dataset_are(tmp_path):
 )
 def test_bad_images_end_with_one_message(video, walk, tmp_path, prepare, words, message):
     prepare(walk)
-    assert message in fails(tmp_path / "video.ckpt", walk, "-o", tmp_path / "out.gif", *words)
+    assert message in message_of("predict", tmp_path / "video.ckpt", walk, "-o", tmp_path / "out.gif", *words)
     assert not list(tmp_path.glob("*out*"))
 
 
@@ -796,24 +794,26 @@ def test_bad_images_end_with_one_message(video, walk, tmp_path, prepare, words, 
 )
 def test_bad_arrays_end_with_one_message(video, tmp_path, write, message):
     write(tmp_path / "in.npz")
-    assert message in fails(tmp_path / "video.ckpt", tmp_path / "in.npz", "-o", tmp_path / "out.npz")
+    assert message in message_of("predict", tmp_path / "video.ckpt", tmp_path / "in.npz", "-o", tmp_path / "out.npz")
 
 
 def test_pictures_need_values_from_0_to_1(video, tmp_path):
     np.save(tmp_path / "in.npy", np.full((4, 3, 16, 16), 1.5))
     words = [tmp_path / "in.npy", "-o", tmp_path / "out.png"]
-    assert "pictures show values from 0 to 1" in fails(tmp_path / "video.ckpt", *words)
+    assert "pictures show values from 0 to 1" in message_of("predict", tmp_path / "video.ckpt", *words)
     untrained(tmp_path / "taxi.ckpt", "taxibj", [4, 2, 16, 16])
     np.save(tmp_path / "in.npy", np.zeros((4, 2, 16, 16)))
-    assert "has none; write .npz" in fails(tmp_path / "taxi.ckpt", *words)
+    assert "has none; write .npz" in message_of("predict", tmp_path / "taxi.ckpt", *words)
 
 
 def test_films(video, walk, tmp_path):
     imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
-    call("predict", tmp_path / "video.ckpt", walk, "-o", tmp_path / "out.mp4")
+    run_tool("predict", tmp_path / "video.ckpt", walk, "-o", tmp_path / "out.mp4")
     assert imageio_ffmpeg.count_frames_and_secs(tmp_path / "out.mp4")[0] == 4
 
 
 def test_films_without_an_encoder(video, walk, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert "pip install imageio-ffmpeg" in fails(tmp_path / "video.ckpt", walk, "-o", tmp_path / "out.mp4")
+    assert "pip install imageio-ffmpeg" in message_of(
+        "predict", tmp_path / "video.ckpt", walk, "-o", tmp_path / "out.mp4"
+    )

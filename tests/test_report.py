@@ -2,14 +2,13 @@
 
 import json
 import re
-import runpy
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from conftest import chromium
 from matplotlib.figure import Figure
+from running import run_tool
 
 from openstl_svq import config as configuration
 from openstl_svq.benchmarks.tables import Table
@@ -216,9 +215,8 @@ def test_sizes(value, said):
     assert parts.size(value) == said
 
 
-def test_the_command_line(run, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["tools/report.py", str(run), "--out", str(tmp_path / "x.html")])
-    runpy.run_path(str(ROOT / "tools" / "report.py"), run_name="__main__")
+def test_the_command_line(run, tmp_path, capsys):
+    run_tool("report", run, "--out", tmp_path / "x.html")
     assert capsys.readouterr().out.strip() == str(tmp_path / "x.html") and (tmp_path / "x.html").is_file()
 
 

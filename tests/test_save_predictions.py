@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import xarray as xr
 from comparison import assert_close
+from running import run_tool
 from test_own_data import LAND, field, hourly, mid_months, train
 
-from openstl_svq.commands import test as command
 from openstl_svq.predict import write_predictions
 from openstl_svq.training.predictions import RowFile
 
@@ -65,10 +65,8 @@ def test_netcdf_has_the_data_s_grid_and_valid_times(run):
 
 def test_the_test_command_saves_what_the_run_did(run, monkeypatch, capsys):
     data, experiment, _ = run
-    words = ["test.py", str(experiment.save_dir), "--save_predictions", "--no_display_method_info"]
-    monkeypatch.setattr(sys, "argv", words)
     monkeypatch.setattr("openstl_svq.figures.draw_run", lambda run: None)
-    command.main()
+    run_tool("test", experiment.save_dir, "--save_predictions", "--no_display_method_info")
     assert "test/saved/{inputs.npy,preds.npy,trues.npy,predictions.nc}" in capsys.readouterr().out
     for again, before in zip(load(experiment, "test/saved"), load(experiment)):
         assert_close(np.nan_to_num(again), np.nan_to_num(before), rtol=1e-6)

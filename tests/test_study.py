@@ -2,11 +2,10 @@
 
 import csv
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
+from running import run_tool
 
 from openstl_svq.benchmarks.tables import Table
 from openstl_svq.figures.paired import plot_paired
@@ -120,10 +119,9 @@ def noisy_file(path):
 
 
 @pytest.mark.parametrize("words, against", [([], "plain, 0.0"), (["--rise", "noise"], None)])
-def test_arms_are_compared_at_the_same_values_of_the_other_axes(words, against, tmp_path, monkeypatch, capsys):
+def test_arms_are_compared_at_the_same_values_of_the_other_axes(words, against, tmp_path, capsys):
     path = noisy_file(tmp_path / "noise.csv")
-    monkeypatch.setattr(sys, "argv", ["tools/study.py", "--rows", str(path), "--reference", "plain", *words])
-    runpy.run_path(str(ROOT / "tools" / "study.py"), run_name="__main__")
+    run_tool("study", "--rows", path, "--reference", "plain", *words)
     lines = [[cell.strip() for cell in line.split("|")[1:4]] for line in capsys.readouterr().out.splitlines()]
     expected = [["other, 0.3", "3", "plain, 0.3"]] + ([["other, 0.0", "3", against]] if against else [])
     assert all(line in lines for line in expected)
@@ -165,11 +163,10 @@ def test_rows_of_a_sweep(sweep):
         collect(sweep / "SVQ_seed-0")
 
 
-def test_the_command_line(sweep, monkeypatch, capsys):
+def test_the_command_line(sweep, capsys):
     out = sweep / "docs" / "runs.csv"
-    for words in ([str(sweep), "--rows", str(out)], ["--rows", str(out)]):
-        monkeypatch.setattr(sys, "argv", ["tools/study.py", *words])
-        runpy.run_path(str(ROOT / "tools" / "study.py"), run_name="__main__")
+    for words in ([sweep, "--rows", out], ["--rows", out]):
+        run_tool("study", *words)
         assert "| SVQ " in capsys.readouterr().out
         assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert len(list(csv.DictReader(out.open()))) == 6

@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from running import run_tool
 
 import openstl_svq
 from openstl_svq.config_file import load_config
@@ -94,10 +94,9 @@ def run(monkeypatch, tmp_path):
 
     def call(tool, words, pictures=False):
         with monkeypatch.context() as patch:
-            patch.setattr(sys, "argv", [f"tools/{tool}.py", *words])
             if not pictures:
                 patch.setattr("openstl_svq.figures.draw_run", lambda run: None)
-            runpy.run_path(str(ROOT / "tools" / f"{tool}.py"), run_name="__main__")
+            run_tool(tool, *words)
         return tmp_path / "runs"
 
     return call

@@ -1,10 +1,11 @@
-"""Depthwise convolutions on a CPU: compiled loops over channels-last maps.
+"""Depthwise convolutions on a CPU, over channels-last maps: compiled loops where torch's own are slow.
 
-Torch's own take 3 to 15 times as long there, and its dilated ones know no channels-last at all.
+Those are dilated ones, for which torch has no channels-last form, and the gradient of the weights (3 to 12 times as long).
 """
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .compiled import compiled, have_compiler, in_parts, is_traced
@@ -59,6 +60,9 @@ def depthwise_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: i
     Returns:
         ``(N, C, H, W)``, channels-last.
     """
+    if dilation == 1:  # torch's loops over channels-last maps are the faster ones
+        pixels = x.contiguous(memory_format=torch.channels_last)
+        return F.conv2d(pixels, weight, bias, padding=weight.shape[-1] // 2, groups=len(weight))
     out = torch.empty_like(x, memory_format=torch.channels_last)
     start = np.zeros(x.shape[1], np.float32) if bias is None else bias.detach().contiguous().numpy()
     arguments = _pixels(x), _taps(weight), start, _pixels(out), dilation
