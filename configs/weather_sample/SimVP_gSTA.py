@@ -1,4 +1,4 @@
-# Small enough for two minutes on two CPU cores. The data lie in memory, so loading them needs no processes of its own.
+# Small enough for two minutes on two CPU cores.
 _base_ = "../_base_/weather.py"
 model_type = "gSTA"
 hid_S = 8
@@ -9,4 +9,3 @@ drop_path = 0.0
 batch_size = 4
 lr = 5e-3
 epoch = 3
-num_workers = 0
