@@ -180,6 +180,17 @@ def test_bad_taxibj_files(root, tmp_path):
         load("taxibj", tmp_path)
 
 
+def test_processes_load_what_takes_longer_to_read_than_to_move(root):
+    def workers(name, asked=None, batch_size=2):
+        loaders = load_data(name, batch_size, batch_size, asked, root, **SMALL.get(name, {}))
+        return {loader.num_workers for loader in loaders}
+
+    assert workers("taxibj") == {0} and workers("taxibj", asked=1) == {1}
+    assert workers("taxibj", batch_size=32) == {0} and workers("taxibj", batch_size=100) == {4}
+    for name in ("kth", "human", "kitticaltech"):  # files, or decoded when read
+        assert workers(name) == {4} and workers(name, asked=0) == {0}
+
+
 # ---- KTH ----
 
 
