@@ -73,7 +73,7 @@ def cached_images(paths: Sequence[Path], pick: Decode, decode: Decode, *, beside
                 block[k] = image
             yield block
 
-    key = paths, fingerprint(paths)
+    key = [str(path.relative_to(beside)) for path in paths], fingerprint(paths)
     return kept_frames(blocks, shape, np.uint8, decode, beside=beside, name=name, key=key)
 
 
