@@ -62,7 +62,8 @@ def depthwise_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: i
     """
     if dilation == 1:  # torch's loops over channels-last maps are the faster ones
         pixels = x.contiguous(memory_format=torch.channels_last)
-        return F.conv2d(pixels, weight, bias, padding=weight.shape[-1] // 2, groups=len(weight))
+        with torch.autocast("cpu", enabled=False):
+            return F.conv2d(pixels, weight, bias, padding=weight.shape[-1] // 2, groups=len(weight))
     out = torch.empty_like(x, memory_format=torch.channels_last)
     start = np.zeros(x.shape[1], np.float32) if bias is None else bias.detach().contiguous().numpy()
     arguments = _pixels(x), _taps(weight), start, _pixels(out), dilation
