@@ -2,10 +2,8 @@
 
 import csv
 import json
-import os
 import statistics
-import subprocess
-import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import answers
@@ -245,18 +243,10 @@ def test_markdown_and_csv_of_a_table():
 # the command line
 
 
-def test_command_line_writes_tables_with_provenance(tmp_path):
-    words = ["cost", "-d", "taxibj", "--csv", tmp_path / "a" / "t.csv", "--json", tmp_path / "t.json"]
-    result = subprocess.run(
-        [sys.executable, "tools/benchmark.py", *map(str, words)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    )
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("**Parameters and FLOPs (Table 12)**")
-    assert f"torch {torch.__version__}" in result.stdout
+def test_command_line_writes_tables_with_provenance(tmp_path, capsys):
+    run_tool("benchmark", "cost", "-d", "taxibj", "--csv", tmp_path / "a" / "t.csv", "--json", tmp_path / "t.json")
+    shown = capsys.readouterr().out
+    assert shown.startswith("**Parameters and FLOPs (Table 12)**") and f"torch {torch.__version__}" in shown
     rows = list(csv.DictReader((tmp_path / "a" / "t.csv").open()))
     assert [r["translator"] for r in rows[:3]] == ["ConvNeXt", "gSTA", "ConvLSTM"] and rows[0]["agrees"] == "yes"
     record = json.loads((tmp_path / "t.json").read_text())
@@ -281,24 +271,25 @@ def test_command_line_errors(words, message, capsys):
     assert message in f"{end.value} {capsys.readouterr().err}"
 
 
-def test_a_benchmark_is_one_function(tmp_path):
-    """Registered in a file of its own, it is a command with a flag for each parameter."""
-    (tmp_path / "own.py").write_text(
-        """
-from collections.abc import Mapping, Sequence
-from openstl_svq.benchmarks import register_benchmark
-from openstl_svq.benchmarks.tables import Table
+def test_a_benchmark_is_one_function(monkeypatch, capsys):
+    """Registered, it is a command with a flag for each parameter."""
+    BENCHMARKS.load()
+    monkeypatch.setattr(BENCHMARKS, "_entries", dict(BENCHMARKS._entries))
 
-@register_benchmark("own", "what a user measures")
-def own(sizes: Sequence[int] = (1, 2), shape: tuple[int, int] = (3, 4), limit: float | None = None,
-        place: str = "here", more: Mapping = {"width": 8}, *, device: str = "cpu", progress=None) -> Table:
-    progress("measuring")
-    return Table({"sizes": "Sizes"}, [{"sizes": f"{sizes} {shape} {limit} {place} {more} {device}"}])
-"""
-    )
-    code = (
-        "import sys, own, runpy; sys.argv[0] = 'benchmark'; runpy.run_path('tools/benchmark.py', run_name='__main__')"
-    )
+    @register_benchmark("own", "what a user measures")
+    def own(
+        sizes: Sequence[int] = (1, 2),
+        shape: tuple[int, int] = (3, 4),
+        limit: float | None = None,
+        place: str = "here",
+        more: Mapping = {"width": 8},
+        *,
+        device: str = "cpu",
+        progress=None,
+    ) -> Table:
+        progress("measuring")
+        return Table({"sizes": "Sizes"}, [{"sizes": f"{sizes} {shape} {limit} {place} {more} {device}"}])
+
     for words, expected in (
         ([], "(1, 2) (3, 4) None here {} cpu"),
         (
@@ -306,15 +297,8 @@ def own(sizes: Sequence[int] = (1, 2), shape: tuple[int, int] = (3, 4), limit: f
             "[5, 6, 7] [8, 9] 0.5 there {'width': 16} cpu",
         ),
     ):
-        result = subprocess.run(
-            [sys.executable, "-c", code, "own", *words],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])},
-        )
-        assert result.returncode == 0, result.stderr
-        assert expected in result.stdout
+        run_tool("benchmark", "own", *words)
+        assert expected in capsys.readouterr().out
     assert list_benchmarks().keys() >= {"codebook", "cost", "quantizer", "quantizers", "ssim", "step"}
     with pytest.raises(ValueError, match=r"benchmark name 'ssim' is taken by openstl_svq\.benchmarks\.ssim"):
         register_benchmark("ssim", "another")(Table)

@@ -1,15 +1,12 @@
 """tools/export.py: programs of torch and ONNX, weights with a card."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from comparison import assert_close
+from running import message_of, run_tool
 from test_builtin_models import TRANSLATORS, fill
 from test_predict import untrained
 
@@ -149,17 +146,8 @@ def test_a_folded_model_and_a_plain_one(method, tmp_path):
 def test_command_line(method, tmp_path):
     pytest.importorskip("safetensors", reason="safetensors is not installed (extra: export)")
     checkpoint.save({"state_dict": method.state_dict(), "hyper_parameters": dict(method.hparams)}, tmp_path / "m.ckpt")
-    tool = Path(openstl_svq.__file__).parents[1] / "tools" / "export.py"
-
-    def call(*words):
-        return subprocess.run(
-            [sys.executable, tool, tmp_path / "m.ckpt", *words], capture_output=True, text=True, env=dict(os.environ)
-        )
-
-    done = call("--formats", "torch", "safetensors")
-    assert done.returncode == 0, done.stderr
+    run_tool("export", tmp_path / "m.ckpt", "--formats", "torch", "safetensors")
     made = {"model.pt2", "model.safetensors", "card.json", "README.md"}
     assert {p.name for p in (tmp_path / "export").iterdir()} == made
-    wrong = call("--formats", "onx")
-    assert wrong.returncode == 1
-    assert "unknown format 'onx'. Did you mean 'onnx'?" in wrong.stderr
+    said = message_of("export", tmp_path / "m.ckpt", "--formats", "onx")
+    assert "unknown format 'onx'. Did you mean 'onnx'?" in said

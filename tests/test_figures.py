@@ -1,8 +1,6 @@
 """Figures: what they compute from arrays, and all of them from a run through the command line."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from running import run_tool
 
 from openstl_svq import config as configuration
 from openstl_svq.figures import draw_figures, list_figures, register_figure
@@ -158,7 +157,5 @@ def test_unknown_and_taken_names():
 
 def test_the_command_line(run, tmp_path):
     shutil.copytree(run.folder, tmp_path / "run")
-    words = ["tools/analyse.py", str(tmp_path / "run"), "--only", "error_maps", "--samples", "2"]
-    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    run_tool("analyse", tmp_path / "run", "--only", "error_maps", "--samples", "2")
     assert (tmp_path / "run" / "figures" / "error_maps.png").is_file()

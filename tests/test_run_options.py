@@ -1,8 +1,6 @@
 """What a run takes for people who try it: loggers, short runs, and what a log file shows."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -46,11 +44,10 @@ def test_a_logger_that_is_not_there_is_said_before_the_run(words, run, monkeypat
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_log_file_has_a_line_for_each_epoch_and_no_bar(words, tmp_path):  # noqa: F811
-    command = [sys.executable, str(ROOT / "tools" / "train.py"), *words("--limit_train_batches", "3", epochs=2)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    lines = (done.stdout + done.stderr).splitlines()
+def test_a_log_file_has_a_line_for_each_epoch_and_no_bar(words, run, capfd):  # noqa: F811
+    run("train", words("--limit_train_batches", "3", epochs=2))
+    done = capfd.readouterr()
+    lines = (done.out + done.err).splitlines()
     assert [line[:9] for line in lines if line.startswith("epoch ")] == ["epoch 1/2", "epoch 2/2"]
     assert not [line for line in lines if "\r" in line or "it/s" in line]
-    assert len(lines) < 20, done.stdout + done.stderr
+    assert len(lines) < 20, lines

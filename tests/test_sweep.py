@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
+from running import run_tool
 from stand_in import WORDS, Place
 
 from openstl_svq import config as configuration
@@ -412,30 +413,10 @@ def test_devices_are_part_of_a_run():
     assert sweep.identity({"gpus": [0]}) == sweep.identity({"gpus": [1]}) != sweep.identity({"gpus": [0, 1]})
 
 
-def test_command_line_dry_run(tmp_path):
-    words = [
-        *WORDS,
-        "--quantizer",
-        "none",
-        "svq",
-        "--seed",
-        "0",
-        "1",
-        "-e",
-        "3",
-        "--dry_run",
-        "--res_dir",
-        str(tmp_path),
-    ]
-    result = subprocess.run(
-        [sys.executable, "tools/sweep.py", *words],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert result.returncode == 0, result.stderr
-    lines = result.stdout.splitlines()
+def test_command_line_dry_run(tmp_path, capsys):
+    axes = ["--quantizer", "none", "svq", "--seed", "0", "1"]
+    run_tool("sweep", *WORDS, *axes, "-e", "3", "--dry_run", "--res_dir", tmp_path)
+    lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 5 and lines[4] == f"4 runs, 0 finished, in {tmp_path}/sweep"
     assert lines[3].startswith("new ") and "--epoch 3" in lines[3] and "seed=1" in lines[3]
     assert not any(tmp_path.iterdir()), "a dry run writes nothing"
