@@ -20,6 +20,7 @@ def pytest_configure():
 def registries():
     """What a test registers is gone after it, and whenever it calls this."""
     from openstl_svq import plugins
+    from openstl_svq.benchmarks import BENCHMARKS
     from openstl_svq.data.registry import DATASETS
     from openstl_svq.host import dataset_parameters, method_maps
     from openstl_svq.methods import all_methods
@@ -27,8 +28,8 @@ def registries():
     from openstl_svq.metrics.base import METRICS
     from openstl_svq.quantizers.registry import QUANTIZERS
 
-    METRICS.load(), all_methods()
-    held = [r._entries for r in (DATASETS, METHODS, METRICS, QUANTIZERS)]
+    BENCHMARKS.load(), METRICS.load(), all_methods()
+    held = [r._entries for r in (BENCHMARKS, DATASETS, METHODS, METRICS, QUANTIZERS)]
     held += [dataset_parameters, method_maps, plugins._providers]
     before = [dict(entries) for entries in held]
 

@@ -271,10 +271,8 @@ def test_command_line_errors(words, message, capsys):
     assert message in f"{end.value} {capsys.readouterr().err}"
 
 
-def test_a_benchmark_is_one_function(monkeypatch, capsys):
+def test_a_benchmark_is_one_function(registries, capsys):
     """Registered, it is a command with a flag for each parameter."""
-    BENCHMARKS.load()
-    monkeypatch.setattr(BENCHMARKS, "_entries", dict(BENCHMARKS._entries))
 
     @register_benchmark("own", "what a user measures")
     def own(

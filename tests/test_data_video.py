@@ -219,12 +219,13 @@ def test_kth40_asks_for_longer_clips(root):
 def test_damaged_images_are_named(root, tmp_path):
     shutil.copytree(root / "kth", tmp_path / "kth")
     path = tmp_path / "kth" / "running" / "person17_running_d1_uncomp" / "image-0012.jpg"
-    whole = path.read_bytes()
-    path.write_bytes(whole[:300])
+    path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(ValueError, match="image-0012.jpg cannot be read"):
         load("kth", tmp_path)
     Image.new("L", (80, 60)).save(path)
-    with pytest.raises(ValueError, match=r"image-0012.jpg has size \(60, 80\), and .* \(120, 160\): all must be alike"):
+    with pytest.raises(
+        ValueError, match=r"image-0012.jpg gives a frame of shape \(60, 80\), the others \(120, 160\); all must"
+    ):
         load("kth", tmp_path)
 
 

@@ -5,12 +5,11 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..config_file import load_config
 from ..data import get_dataset, load_data
@@ -67,7 +66,8 @@ def loader_table(
             for state in ("warm",) if train.dataset.in_memory else ("cold", "warm"):
                 if progress:
                     progress(f"{backbone.label}, {state}")
-                row[state] = _rate(train, row["workers"], seconds, Path(folder) if state == "cold" else None)
+                forget = Path(folder) if state == "cold" else None
+                row[state] = _rate(train.dataset, batch_size, row["workers"], seconds, forget)
                 row[f"{state}_ratio"] = row[state] / need
         rows.append(row)
     columns: dict = {"dataset": "Dataset", "workers": "Workers", "need": ("Need, samples/s", ",.0f")}
@@ -85,30 +85,29 @@ def loader_table(
 
 
 class _Passes(Sampler):
-    """So many samples, in passes over a dataset, each shuffled anew and begun by ``before``."""
+    """So many samples, in passes over a dataset, each shuffled anew; the pages of ``forget`` are dropped before each."""
 
-    def __init__(self, size: int, count: int, before: Callable[[], None]):
-        self.size, self.count, self.before = size, count, before
+    def __init__(self, size: int, count: int, forget: Path | None):
+        self.size, self.count, self.forget = size, count, forget
 
     def __iter__(self) -> Iterator[int]:
         for begin in range(0, self.count, self.size):
-            self.before()
+            if self.forget:
+                _drop_pages(self.forget)
             yield from torch.randperm(self.size)[: self.count - begin].tolist()
 
     def __len__(self) -> int:
         return self.count
 
 
-def _rate(loader: DataLoader, workers: int, seconds: float, forget: Path | None) -> float:
+def _rate(dataset: Dataset, batch_size: int, workers: int, seconds: float, forget: Path | None) -> float:
     """Samples a second, once the workers have started and what they had loaded until then is used up."""
     waiting = _PREFETCHED * workers
     batches = 1 + waiting + _COUNTED * max(waiting, _PREFETCHED)
     loader = DataLoader(
-        loader.dataset,
-        loader.batch_size,
-        sampler=_Passes(
-            len(loader.dataset), batches * loader.batch_size, partial(_drop_pages, forget) if forget else lambda: None
-        ),
+        dataset,
+        batch_size,
+        sampler=_Passes(len(dataset), batches * batch_size, forget),
         num_workers=workers,
         prefetch_factor=_PREFETCHED if workers else None,
         persistent_workers=workers > 0,

@@ -46,7 +46,7 @@ class Cycle:
         group = _groups(kind, times[indices])
         groups, member = np.unique(group, return_inverse=True)
         sums, counts = np.zeros((len(groups), *frames.shape[1:])), np.bincount(member)
-        chunk = chunk_length(4 * int(np.prod(frames.shape[1:])))
+        chunk = chunk_length(frames.frame_bytes)
         for begin in range(0, len(indices), chunk):
             part = slice(begin, begin + chunk)
             np.add.at(sums, member[part], frames.read(indices[part]))

@@ -23,6 +23,11 @@ class Frames:
     def __len__(self) -> int:
         return self.shape[0]
 
+    @property
+    def frame_bytes(self) -> int:
+        """Memory of a frame that was read."""
+        return 4 * math.prod(self.shape[1:])
+
     def read(self, indices: np.ndarray) -> np.ndarray:
         """The frames at ``indices`` ``(n,)``: float32 ``(n, C, H, W)``, in the data's own unit."""
         raise NotImplementedError
@@ -90,7 +95,7 @@ def chunk_length(frame_bytes: int) -> int:
 
 def in_chunks(frames: Frames) -> Iterator[tuple[int, np.ndarray]]:
     """All of ``frames`` in order, some at a time, each chunk with the index of its first frame."""
-    chunk = chunk_length(4 * math.prod(frames.shape[1:]))
+    chunk = chunk_length(frames.frame_bytes)
     for begin in range(0, len(frames), chunk):
         yield begin, frames.read(np.arange(begin, min(begin + chunk, len(frames))))
 

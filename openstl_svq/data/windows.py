@@ -1,6 +1,5 @@
 """Windows over frames: input and target of one forecast. Every dataset of this host is one of these."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from typing import Any
@@ -74,7 +73,7 @@ class WindowDataset(Dataset):
     @property
     def window_bytes(self) -> int:
         """Memory of a window."""
-        return 4 * len(self._offsets) * math.prod(self._frames.shape[1:])
+        return len(self._offsets) * self._frames.frame_bytes
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         window = torch.from_numpy(self._read(self._indices(index)))
@@ -106,7 +105,7 @@ class WindowDataset(Dataset):
         """Each frame of the split once, normalised: ``(n, C, H, W)`` and datetime64 ``(n,)`` or ``None``."""
         if self._split is None:
             self._split = np.unique(self._anchors[:, None] + self._offsets)
-        chunk = chunk_length(4 * int(np.prod(self._frames.shape[1:])))
+        chunk = chunk_length(self._frames.frame_bytes)
         for begin in range(0, len(self._split), chunk):
             indices = self._split[begin : begin + chunk]
             yield self._read(indices), None if self._times is None else self._times[indices]

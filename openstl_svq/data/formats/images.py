@@ -63,23 +63,18 @@ def cached_images(paths: Sequence[Path], pick: Decode, decode: Decode, *, beside
 
     def blocks():
         for begin in range(0, len(paths), step):
-            block = np.empty((len(paths[begin : begin + step]), *first.shape), dtype=np.uint8)
-            for k, path in enumerate(paths[begin : begin + step]):
-                image = pick(read_image(path))
-                if image.shape != first.shape:
-                    raise ValueError(
-                        f"the image {path} has size {image.shape[:2]}, and {paths[0]} {first.shape[:2]}: all must be alike."
-                    )
-                block[k] = image
-            yield block
+            part = paths[begin : begin + step]
+            yield frames_of(map(read_image, part), part, pick, first.shape, np.uint8)
 
     key = [str(path.relative_to(beside)) for path in paths], fingerprint(paths)
     return kept_frames(blocks, shape, np.uint8, decode, beside=beside, name=name, key=key)
 
 
-def frames_of(images: Iterable[np.ndarray], names: Sequence, decode: Decode, shape: tuple[int, ...]) -> np.ndarray:
+def frames_of(
+    images: Iterable[np.ndarray], names: Sequence, decode: Decode, shape: tuple[int, ...], dtype: type = np.float32
+) -> np.ndarray:
     """``images`` as frames ``(n, C, H, W)``; a ValueError names the first of another ``shape`` than ``(C, H, W)``."""
-    frames = np.empty((len(names), *shape), dtype=np.float32)
+    frames: np.ndarray = np.empty((len(names), *shape), dtype=dtype)
     for k, image in enumerate(images):
         frame = decode(image)
         if frame.shape != shape:
