@@ -45,6 +45,7 @@ def test_a_logger_that_is_not_there_is_said_before_the_run(words, run, monkeypat
 
 
 def test_a_log_file_has_a_line_for_each_epoch_and_no_bar(words, run, capfd):  # noqa: F811
+    pytest.importorskip("ipykernel.kernelapp")  # imported, it is no notebook
     run("train", words("--limit_train_batches", "3", epochs=2))
     done = capfd.readouterr()
     lines = (done.out + done.err).splitlines()

@@ -29,8 +29,9 @@ class SeedEpoch(Callback):
 
 
 def in_notebook() -> bool:
-    """Whether output goes to a notebook's cell."""
-    return "ipykernel" in sys.modules and "IPython" in sys.modules
+    """Whether output goes to a notebook's cell: a kernel runs here, which a program that has imported one does not."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return shell is not None and "IPKernelApp" in shell.config
 
 
 class EpochBar(TQDMProgressBar):
