@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.metrics import structural_similarity as by_frame
 
-from openstl_svq.metrics import ssim, structural_similarity
+from openstl_svq.compiled import compiled
+from openstl_svq.metrics import ssim
 
 quick = settings(max_examples=15, deadline=None, derandomize=True)
 compiled_only = pytest.mark.parametrize("form", ["compiled"], indirect=True)
@@ -18,20 +19,12 @@ compiled_only = pytest.mark.parametrize("form", ["compiled"], indirect=True)
 
 @pytest.fixture(params=["compiled", "torch"], autouse=True)
 def form(request, monkeypatch):
-    """Both forms on the CPU, whatever the machine has; what numba compiled is asked for anew before and after."""
+    """Both forms on the CPU, whatever the machine has."""
     if request.param == "torch":
         monkeypatch.setitem(sys.modules, "numba", None)
-        forget_compiled()
     else:
         pytest.importorskip("numba")
-    yield request.param
-    monkeypatch.undo()
-    if request.param == "torch":
-        forget_compiled()
-
-
-def forget_compiled():
-    structural_similarity._compiled.cache_clear()
+    return request.param
 
 
 def frames(*shape, seed=0, dtype=torch.float32, noise=0.2):
@@ -110,21 +103,20 @@ def test_no_frames_and_views():
 def test_nowhere_to_keep_the_compiled_code(monkeypatch):
     import numba
 
-    compiled, asked = numba.njit, []
+    njit, asked = numba.njit, []
 
-    def njit(cache=False, **options):
+    def nowhere(cache=False, **options):
         asked.append(cache)
         if cache:
             raise RuntimeError("cannot cache function: no locator available")
-        return compiled(**options)
+        return njit(**options)
 
-    monkeypatch.setattr(numba, "njit", njit)
-    forget_compiled()
+    monkeypatch.setattr(numba, "njit", nowhere)
+    compiled.cache_clear()
     pred, true = frames(2, 1, 8, 8)
     assert_close(ssim(pred, true), by_scikit_image(pred, true), rtol=1e-5)
     assert asked == [True, False]
-    monkeypatch.undo()
-    forget_compiled()
+    compiled.cache_clear()
 
 
 def test_inputs_stay_and_low_precision_is_computed_in_float32():

@@ -9,7 +9,14 @@ from test_builtin_models import TRANSLATORS, normal, small
 from torch import nn
 from torch.nn import functional as F
 
-from openstl_svq.acceleration import CompiledGELU, DepthwiseConv2d, PointwiseConv2d, accelerate, keep_freed_memory
+from openstl_svq.acceleration import (
+    CompiledGELU,
+    DepthwiseConv2d,
+    GroupNormSiLU,
+    PointwiseConv2d,
+    accelerate,
+    keep_freed_memory,
+)
 from openstl_svq.models import SimVP_SVQ_Model
 
 numba = pytest.importorskip("numba", reason="the compiled depthwise convolutions need numba")
@@ -108,6 +115,74 @@ def test_gelu_of_elsewhere_stays_torchs():
     x = normal(2, 64, 16, 32)
     for other in (x.double(), x.bfloat16(), x[:, :, ::2], x[:1, :1]):
         assert torch.equal(CompiledGELU()(other), F.gelu(other))
+
+
+class Stage(nn.Module):
+    """A layer as OpenSTL has it, outside of a Sequential."""
+
+    def __init__(self, channels, groups, **options):
+        super().__init__()
+        self.act = nn.SiLU(inplace=True)
+        self.norm = nn.GroupNorm(groups, channels, **options)
+
+    def forward(self, x):
+        return self.act(self.norm(x))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("shape, groups", [((5, 6, 7, 11), 3), ((3, 8, 16, 33), 2), ((2, 520, 3, 2), 1)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_group_norm_and_silu(threads, shape, groups, layout, monkeypatch):
+    for name in ("_LEAST", "_THREADED"):
+        monkeypatch.setattr(f"openstl_svq.acceleration.group_norm.{name}", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    torch.manual_seed(0)
+    plain = Stage(shape[1], groups)
+    for parameter in plain.parameters():
+        nn.init.normal_(parameter)
+    fast = accelerate(copy.deepcopy(plain))
+    assert type(fast.norm) is GroupNormSiLU and type(fast.act) is not nn.SiLU
+    x = (3 * normal(*shape) + 20).contiguous(memory_format=layout)
+    expected, actual = gradients(plain.double(), x.double()), gradients(fast, x)
+    for name, value in expected.items():
+        assert_close(actual[name].double(), value, rtol=1e-4, atol=1e-4, what=name)
+    with torch.no_grad():
+        assert_close(fast(x), actual["output"].detach(), rtol=1e-6, atol=1e-6)
+    x[0, 0, 0, 0] = float("nan")
+    assert torch.equal(fast(x).isnan(), plain(x.double()).isnan())
+
+
+class Reader(Stage):
+    def forward(self, x):
+        x = self.norm(x)
+        return self.act(x) + x
+
+
+class Repeated(Stage):
+    def forward(self, x):
+        return self.act(self.norm(self.act(self.norm(x))))
+
+
+class Branching(Stage):
+    def forward(self, x):
+        return self.act(self.norm(x)) if x.sum() > 0 else x
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Reader(4, 2),
+        Repeated(4, 2),
+        Branching(4, 2),
+        Stage(4, 2, affine=False),
+        nn.Sequential(nn.GroupNorm(2, 4), nn.ReLU(), nn.SiLU()),
+        nn.Sequential(*(nn.GroupNorm(2, 4), nn.SiLU()) * 2),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_other_group_norms_stay_as_they_are(model):
+    accelerate(model)
+    assert not any(isinstance(module, GroupNormSiLU) for module in model.modules())
 
 
 @pytest.mark.skipif(not keep_freed_memory(False), reason="not glibc")

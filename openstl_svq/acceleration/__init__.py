@@ -10,12 +10,14 @@ from .checkpointing import checkpoint_activations
 from .depthwise import DepthwiseConv2d, can_be_compiled
 from .folding import fold_codebooks
 from .gelu import CompiledGELU, is_gelu
+from .group_norm import GroupNormSiLU, fuse_group_norms
 from .optimizers import fuse_optimizer
 from .pointwise import PointwiseConv2d, is_pointwise
 
 __all__ = [
     "CompiledGELU",
     "DepthwiseConv2d",
+    "GroupNormSiLU",
     "PointwiseConv2d",
     "accelerate",
     "checkpoint_activations",
@@ -30,9 +32,10 @@ Model = TypeVar("Model", bound=nn.Module)
 def accelerate(model: Model) -> Model:
     """Turns ``model`` into a faster form of itself, in place; any model, of either host.
 
-    Its maps go channels-last; its depthwise and 1 x 1 convolutions and its GELUs take the forms in this package. State-dict keys,
-    parameters and (to rounding) results stay; so do hooks and the names of modules.
+    Its maps go channels-last; its depthwise and 1 x 1 convolutions, its GELUs, and its GroupNorms with the SiLU after them take the forms in
+    this package. State-dict keys, parameters and (to rounding) results stay; so do hooks and the names of modules.
     """
+    fuse_group_norms(model)
     for module in model.modules():
         if can_be_compiled(module):
             module.__class__ = DepthwiseConv2d

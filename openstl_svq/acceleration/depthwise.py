@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .compiled import compiled, have_compiler, in_parts, is_traced
+from ..compiled import compiled, have_compiler, in_parts, is_traced
 
 _THREADED = 2**22  # multiply-adds that are worth a thread: some tenths of a millisecond
 

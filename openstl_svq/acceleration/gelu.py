@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from .compiled import compiled, have_compiler, in_parts, is_traced
+from ..compiled import compiled, have_compiler, in_parts, is_traced
 
 _LEAST = 2**14  # entries below which a call costs more than it saves
 _THREADED = 2**19  # entries that are worth a thread: some tenths of a millisecond

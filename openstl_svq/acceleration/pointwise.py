@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .compiled import is_traced
+from ..compiled import is_traced
 
 
 class PointwiseConv2d(nn.Conv2d):

@@ -1,19 +1,16 @@
 """Structural similarity of stacks of frames."""
 
-import functools
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..compiled import compiled, have_compiler, in_parts
 from .base import Block, ImageMetric, register_metric
 
 WINDOW = 7
 _AREA = WINDOW**2
 _BATCHED = 2**22  # pixels at a time of the form in torch, which holds some ten maps of them
-_THREADED = 2**18  # pixels that are worth a thread, which takes half a millisecond to wake
+_THREADED = 2**18  # pixels that are worth a thread
 
 
 @register_metric("ssim", "structural similarity")
@@ -59,8 +56,7 @@ def ssim(pred: Tensor, true: Tensor, *, data_range: float = 2.0) -> Tensor:
     # Windows are summed, not averaged, and covariances are 49 * 48 times the sample's; so are the constants.
     c1 = _AREA**2 * (0.01 * data_range) ** 2
     c2 = _AREA * (_AREA - 1) * (0.03 * data_range) ** 2
-    kernel = _compiled() if pred.device.type == "cpu" else None
-    compute = _in_torch if kernel is None else functools.partial(_in_threads, kernel)
+    compute = _in_threads if pred.device.type == "cpu" and have_compiler() else _in_torch
     scores = compute(planes_p, planes_t, c1, c2)
     return scores.to(dtype).view(pred.shape[:-2]).mean(-1)
 
@@ -89,33 +85,16 @@ def _window_sums(x: Tensor) -> Tensor:
     return x
 
 
-def _in_threads(kernel: Callable, pred: Tensor, true: Tensor, c1: float, c2: float) -> Tensor:
+def _in_threads(pred: Tensor, true: Tensor, c1: float, c2: float) -> Tensor:
     """The same by the compiled loop."""
-    threads = min(torch.get_num_threads(), 1 + pred.numel() // _THREADED, max(1, len(pred)))
     scores = np.empty(len(pred))
     arrays = pred.contiguous().numpy(), true.contiguous().numpy(), scores
-    own, *others = zip(*(np.array_split(x, threads) for x in arrays))
-    with ThreadPoolExecutor(threads) as pool:  # starts a thread for each task, so none where there are no others
-        tasks = [pool.submit(kernel, p, t, s, c1, c2) for p, t, s in others]
-        kernel(*own, c1, c2)  # here: a sleeping core takes longer to wake than this one to work
-        for task in tasks:
-            task.result()
+
+    def work(part: int, first: int, last: int) -> None:
+        compiled(_loop)(*(x[first:last] for x in arrays), c1, c2)
+
+    in_parts(len(pred), max(1, min(torch.get_num_threads(), 1 + pred.numel() // _THREADED, len(pred))), work)
     return torch.from_numpy(scores)
-
-
-@functools.cache
-def _compiled() -> Callable | None:
-    """:func:`_loop`, compiled; None without numba."""
-    try:
-        import numba
-    except ImportError:
-        return None
-    # Threads are Python's: numba's own may not be used after a fork. NaN must stay NaN, so not all of fastmath.
-    compiled = functools.partial(numba.njit, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
-    try:
-        return compiled(cache=True)(_loop)
-    except RuntimeError:  # no folder to keep the compiled code in
-        return compiled()(_loop)
 
 
 def _loop(pred: np.ndarray, true: np.ndarray, scores: np.ndarray, c1: float, c2: float) -> None:
