@@ -171,7 +171,8 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={port}
 SlurmdPort={port_of_node}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.sock,cred_expire=2
+AuthInfo=socket={folder}/munge.sock,cred_expire=5
+SchedulerParameters=sched_interval=2
 SlurmUser=root
 SlurmdUser=root
 StateSaveLocation={folder}/state
