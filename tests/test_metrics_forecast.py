@@ -297,13 +297,13 @@ def a_network(monkeypatch):
     ours = copy.deepcopy(network)
     ours.net = lpips_metric.EachOnce(ours.net)
     monkeypatch.setattr(lpips_metric, "alexnet", lambda device: ours)
-    return network
+    return network, ours
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
 @pytest.mark.parametrize("channels", [1, 3])
 def test_lpips_is_the_mean_over_frames(monkeypatch, channels):
-    network = a_network(monkeypatch)
+    network, _ = a_network(monkeypatch)
     pred, true = samples(17, (2, channels, 32, 40))
     pred[:5] = pred[:5, :1]  # persistence's frames are all the same
     with torch.autocast("cpu", torch.bfloat16):
@@ -314,6 +314,24 @@ def test_lpips_is_the_mean_over_frames(monkeypatch, channels):
     ]
     assert result["lpips"] == pytest.approx(np.mean(expected), rel=1e-5)
     assert result["lpips_by_lead"] == pytest.approx(np.mean(expected, axis=0), rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
+@pytest.mark.parametrize("kept, looked_at", [(2**27, 40 + 2 * 40), (1, 3 * 40 + 2 * 40)])
+def test_lpips_looks_at_true_frames_once_for_all_forecasts(monkeypatch, kept, looked_at):
+    """Three forecasts, the last of which is the truth itself."""
+    network, ours = a_network(monkeypatch)
+    monkeypatch.setattr(lpips_metric, "_KEPT", kept)
+    seen = []
+    ours.net.net.register_forward_hook(lambda module, inputs, output: seen.append(len(inputs[0])))
+    first, true = samples(40, (1, 1, 32, 32))
+    forecasts = {"first": first, "second": 1 - first, "perfect": true}
+    scores = {name: score(ForecastMetrics(["lpips"]), pred, true)["lpips"] for name, pred in forecasts.items()}
+    assert sum(seen) == looked_at
+    for name, pred in forecasts.items():
+        assert scores[name] == pytest.approx(network(2 * pred[:, 0].clamp(0, 1) - 1, 2 * true[:, 0] - 1).mean().item())
+    other = score(ForecastMetrics(["lpips"]), first, true.flip(0))["lpips"]
+    assert other == pytest.approx(network(2 * first[:, 0].clamp(0, 1) - 1, 2 * true.flip(0)[:, 0] - 1).mean().item())
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:torchvision")

@@ -57,7 +57,7 @@ def _read_by_silu(parent: nn.Module) -> list[tuple[nn.GroupNorm, nn.SiLU]]:
     """Pairs of modules, called once each, of which the second takes all that the first gives."""
     try:
         nodes = _Tracer().trace(parent).nodes
-    except Exception:  # noqa: BLE001  (what a stranger's code does with a proxy in place of a tensor is anybody's guess)
+    except Exception:  # what a stranger's code does with a proxy in place of a tensor is anybody's guess
         return []
     called = {node: parent.get_submodule(node.target) for node in nodes if node.op == "call_module"}
     once = [module for module in called.values() if list(called.values()).count(module) == 1]
