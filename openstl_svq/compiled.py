@@ -11,7 +11,7 @@ from types import FunctionType
 
 import torch
 
-_PROCESS = os.getpid()
+_PROCESS = os.getpid()  # OpenMP's threads do not survive a fork
 
 
 def have_compiler() -> bool:
@@ -24,15 +24,28 @@ def is_traced() -> bool:
     return torch.jit.is_tracing() or getattr(torch.compiler, "is_exporting", bool)()  # the latter from torch 2.7 on
 
 
+def is_captured() -> bool:
+    """Whether they are recorded or compiled: a compiler fuses torch's operations with their neighbours.
+
+    To be asked before a size is: in a trace that is a symbol, which a comparison would bind.
+    """
+    return is_traced() or torch.compiler.is_compiling()
+
+
+def threads_for(work: int, worth: int, count: int) -> int:
+    """Of torch's threads, so many that each has ``worth`` of the ``work`` and one of ``count`` things to do; at least one."""
+    return max(1, min(torch.get_num_threads(), 1 + work // worth, count))
+
+
 def in_parts(count: int, parts: int, work: Callable[[int, int, int], None]) -> None:
     """``work(part, first, last)`` for ``parts`` equal parts of ``range(count)``, at the same time.
 
     All of torch's threads are OpenMP's where that is GNU's: between two operations they wait awake, and leave no core to others.
     """
     edges = [count * part // parts for part in range(parts + 1)]
-    run = _openmp() if 1 < parts == torch.get_num_threads() else None
-    if run is not None:
-        run(parts, lambda part: work(part, *edges[part : part + 2]))
+    start = _team() if 1 < parts == torch.get_num_threads() and os.getpid() == _PROCESS else None
+    if start is not None:
+        _on_team(start, parts, lambda part: work(part, *edges[part : part + 2]))
         return
     others = [_pool(os.getpid()).submit(work, part, *edges[part : part + 2]) for part in range(1, parts)]
     work(0, *edges[:2])  # here: a sleeping core takes longer to wake than this one to work
@@ -46,27 +59,20 @@ def _pool(process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(1, torch.get_num_threads()))
 
 
-def _openmp() -> Callable[[int, Callable[[int], None]], None] | None:
-    """``run(parts, work)`` on torch's OpenMP threads; None where they are not GNU's, or lost in a fork."""
-    start = _team() if os.getpid() == _PROCESS else None
-    if start is None:
-        return None
+def _on_team(start: Callable, parts: int, work: Callable[[int], None]) -> None:
+    """``work(part)`` for each part, on threads that ``start`` lends."""
+    left, errors = iter(range(parts)), []
 
-    def run(parts: int, work: Callable[[int], None]) -> None:
-        left, errors = iter(range(parts)), []
+    def take(_) -> None:
+        try:
+            for part in left:
+                work(part)
+        except BaseException as error:  # would be lost in C
+            errors.append(error)
 
-        def take(_) -> None:
-            try:
-                for part in left:
-                    work(part)
-            except BaseException as error:  # would be lost in C
-                errors.append(error)
-
-        start(_CALLED(take), None, parts, 0)
-        if errors:
-            raise errors[0]
-
-    return run
+    start(_CALLED(take), None, parts, 0)
+    if errors:
+        raise errors[0]
 
 
 _CALLED = ctypes.CFUNCTYPE(None, ctypes.c_void_p)

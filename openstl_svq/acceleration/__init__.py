@@ -32,8 +32,9 @@ Model = TypeVar("Model", bound=nn.Module)
 def accelerate(model: Model) -> Model:
     """Turns ``model`` into a faster form of itself, in place; any model, of either host.
 
-    Its maps go channels-last; its depthwise and 1 x 1 convolutions, its GELUs, and its GroupNorms with the SiLU after them take the forms in
-    this package. State-dict keys, parameters and (to rounding) results stay; so do hooks and the names of modules.
+    Its maps go channels-last; its depthwise and 1 x 1 convolutions, its GELUs, and its GroupNorms with the SiLU after
+    them take the forms in this package. State-dict keys, parameters and (to rounding) results stay; so do hooks and the
+    names of modules.
     """
     fuse_group_norms(model)
     for module in model.modules():

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..compiled import compiled, have_compiler, in_parts, is_traced
+from ..compiled import compiled, have_compiler, in_parts, is_traced, threads_for
 
 _THREADED = 2**22  # multiply-adds that are worth a thread: some tenths of a millisecond
 
@@ -126,7 +126,7 @@ def _taps(weight: Tensor) -> np.ndarray:
 
 
 def _threads(x: Tensor, weight: Tensor) -> int:
-    return min(torch.get_num_threads(), 1 + x.numel() * weight[0].numel() // _THREADED, x.shape[0] * x.shape[2])
+    return threads_for(x.numel() * weight[0].numel(), _THREADED, x.shape[0] * x.shape[2])
 
 
 def _by_rows(x: Tensor, weight: Tensor, work) -> None:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from ..compiled import compiled, have_compiler, in_parts, is_traced
+from ..compiled import compiled, have_compiler, in_parts, is_captured, threads_for
+from .exponential import exponential
 
 _LEAST = 2**14  # entries below which a call costs more than it saves
 _THREADED = 2**19  # entries that are worth a thread: some tenths of a millisecond
@@ -29,8 +30,7 @@ def is_gelu(module: nn.Module) -> bool:
 
 
 def _is_compiled_for(x: Tensor) -> bool:
-    # First: in a trace the size is a symbol, which a comparison would bind. A compiler fuses torch's form with its neighbours.
-    if is_traced() or torch.compiler.is_compiling():
+    if is_captured():
         return False
     if x.device.type != "cpu" or x.dtype != torch.float32 or x.numel() < _LEAST:
         return False
@@ -60,7 +60,7 @@ def _gelu(x: Tensor, slope: Tensor | None) -> Tensor:
     def work(part: int, first: int, last: int) -> None:
         compiled(_loop)(entries[first:last], results[first:last], None if slopes is None else slopes[first:last])
 
-    in_parts(x.numel(), min(torch.get_num_threads(), 1 + x.numel() // _THREADED), work)
+    in_parts(x.numel(), threads_for(x.numel(), _THREADED, x.numel()), work)
     return out
 
 
@@ -75,26 +75,14 @@ def _loop(x, y, slope):
 
     :math:`P(-|x|) = e^{-x^2/2} t (a_1 + t (a_2 + ...)) / 2`, :math:`t = 1 / (1 + 0.3275911 |x| / \sqrt 2)`, to 1e-7:
     Abramowitz and Stegun, 7.1.26. Beyond 9 deviations, where it is below 1e-18, it is 0: its values would become
-    subnormal numbers, with which the layers that follow take ten times as long. The exponential is 2^k times a
-    polynomial, as in Cephes: without a branch or a call, so that eight entries are computed at once.
+    subnormal numbers, with which the layers that follow take ten times as long.
     """
     for i in range(len(x)):
         v = x[i]
         power = f32(-0.5) * v * v
         near = power > f32(-40.5)
         power = power if near else f32(-40.5)
-        whole = np.int32(power * f32(1.44269504) - f32(0.5))  # k, power < 0
-        k = f32(whole)
-        rest = power - k * f32(0.693359375) + k * f32(2.12194440e-4)
-        e = f32(1.9875691500e-4)
-        e = e * rest + f32(1.3981999507e-3)
-        e = e * rest + f32(8.3334519073e-3)
-        e = e * rest + f32(4.1665795894e-2)
-        e = e * rest + f32(1.6666665459e-1)
-        e = e * rest + f32(5.0000001201e-1)
-        e = e * rest * rest + rest + f32(1)
-        e = e * np.int32((whole + np.int32(127)) << np.int32(23)).view(np.float32)
-        e = e if near else f32(0)
+        e = exponential(power) if near else f32(0)
         t = f32(1) / (f32(1) + f32(0.3275911 / 2**0.5) * abs(v))
         tail = f32(1.421413741) + t * (f32(-1.453152027) + t * f32(1.061405429))
         tail = f32(0.5) * e * t * (f32(0.254829592) + t * (f32(-0.284496736) + t * tail))

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.autograd.function import once_differentiable
 
-from ..compiled import compiled, have_compiler, in_parts, inlined, is_traced
+from ..compiled import compiled, have_compiler, in_parts, inlined, is_captured, threads_for
+from .exponential import exponential
 
 _LEAST = 2**16  # entries below which a call costs more than it saves
 _THREADED = 2**18  # entries that are worth a thread: some tenths of a millisecond
@@ -71,8 +72,7 @@ def _read_by_silu(parent: nn.Module) -> list[tuple[nn.GroupNorm, nn.SiLU]]:
 
 
 def _is_compiled_for(x: Tensor, norm: nn.GroupNorm) -> bool:
-    # First: in a trace the size is a symbol, which a comparison would bind. A compiler fuses torch's form with its neighbours.
-    if is_traced() or torch.compiler.is_compiling():
+    if is_captured():
         return False
     if x.device.type != "cpu" or x.ndim != 4 or x.shape[1] != norm.num_channels or x.numel() < _LEAST:
         return False
@@ -116,7 +116,7 @@ def _row(x: Tensor) -> int:
 
 
 def _threads(x: Tensor) -> int:
-    return min(torch.get_num_threads(), 1 + x.numel() // _THREADED, len(x))
+    return threads_for(x.numel(), _THREADED, len(x))
 
 
 def _by_maps(x: Tensor, work) -> None:
@@ -125,19 +125,8 @@ def _by_maps(x: Tensor, work) -> None:
 
 @inlined
 def _sigmoid(v):
-    """1 / (1 + e^-v), from e^-|v|: 2^k times a polynomial, as in Cephes, without a branch or a call."""
-    power = max(-abs(v), f32(-80))
-    whole = np.int32(power * f32(1.44269504) - f32(0.5))  # k, power < 0
-    k = f32(whole)
-    rest = power - k * f32(0.693359375) + k * f32(2.12194440e-4)
-    e = f32(1.9875691500e-4)
-    e = e * rest + f32(1.3981999507e-3)
-    e = e * rest + f32(8.3334519073e-3)
-    e = e * rest + f32(4.1665795894e-2)
-    e = e * rest + f32(1.6666665459e-1)
-    e = e * rest + f32(5.0000001201e-1)
-    e = e * rest * rest + rest + f32(1)
-    e = e * np.int32((whole + np.int32(127)) << np.int32(23)).view(np.float32)
+    """1 / (1 + e^-v), from e^-|v|, which does not overflow."""
+    e = exponential(max(-abs(v), f32(-80)))
     return (f32(1) if v >= f32(0) else e) / (f32(1) + e)
 
 

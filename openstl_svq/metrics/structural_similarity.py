@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..compiled import compiled, have_compiler, in_parts
+from ..compiled import compiled, have_compiler, in_parts, threads_for
 from .base import Block, ImageMetric, register_metric
 
 WINDOW = 7
@@ -93,7 +93,7 @@ def _in_threads(pred: Tensor, true: Tensor, c1: float, c2: float) -> Tensor:
     def work(part: int, first: int, last: int) -> None:
         compiled(_loop)(*(x[first:last] for x in arrays), c1, c2)
 
-    in_parts(len(pred), max(1, min(torch.get_num_threads(), 1 + pred.numel() // _THREADED, len(pred))), work)
+    in_parts(len(pred), threads_for(pred.numel(), _THREADED, len(pred)), work)
     return torch.from_numpy(scores)
 
 
