@@ -15,6 +15,7 @@ from ..config_file import load_config
 from ..data import get_dataset, load_data
 from ..models.cost import model_cost
 from ..naming import choose
+from ..training.data_module import as_moved
 from . import Progress, register_benchmark
 from .backbones import CONFIGS, TABLE_12, model_of
 from .tables import Table
@@ -67,7 +68,7 @@ def loader_table(
                 if progress:
                     progress(f"{backbone.label}, {state}")
                 forget = Path(folder) if state == "cold" else None
-                row[state] = _rate(train.dataset, batch_size, row["workers"], seconds, forget)
+                row[state] = _rate(as_moved(train.dataset), batch_size, row["workers"], seconds, forget)
                 row[f"{state}_ratio"] = row[state] / need
         rows.append(row)
     columns: dict = {"dataset": "Dataset", "workers": "Workers", "need": ("Need, samples/s", ",.0f")}
@@ -79,6 +80,7 @@ def loader_table(
         f"Loaders: batch {batch_size}",
         [
             f"Need: a training step at {utilisation:.0%} of {tflops:g} TFLOP/s, {_BACKWARD} forward passes each.",
+            "Images are loaded as bytes, as a run loads them; it makes numbers of them on the GPU.",
             f"Median over {seconds:g} s of loading. Cold: the files' pages are dropped from memory before each pass over the data.",
         ],
     )

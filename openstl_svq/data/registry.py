@@ -58,7 +58,7 @@ def open_like_images(dataset: "Dataset", path: Path, config: Entry, /) -> Source
         )
     if shape[0] not in (1, 3):
         raise ValueError(f"this model takes {shape[0]} channels, and images have 1 or 3: give .npy or .npz.")
-    source = open_source(path, decode=lambda image: dataset.image_format.decode(image, shape), keep_counts=False)
+    source = open_source(path, pick=lambda image: dataset.image_format.pick(image, shape), keep_counts=False)
     sequences = sorted({beginning for beginning, _ in image_numbers(source.paths) or ()})
     if len(sequences) > 1:
         raise ValueError(

@@ -75,6 +75,21 @@ class WindowDataset(Dataset):
         """Memory of a window."""
         return len(self._offsets) * self._frames.frame_bytes
 
+    @property
+    def as_bytes(self) -> bool:
+        """Whether its windows are best moved as they are kept (:meth:`stored`): bytes that need no more than decoding."""
+        return self._frames.as_bytes and self._augment is None and self.missing is None and self._as_it_is
+
+    def stored(self, index: int) -> tuple[Tensor, Tensor]:
+        """Window ``index`` as its frames are kept; :meth:`decode` makes of a batch of its parts what they are in a batch of
+        windows."""
+        window = torch.from_numpy(self._frames.stored(self._indices(index)))
+        return window[: self._steps_in], window[self._steps_in :]
+
+    def decode(self, stored: Tensor) -> Tensor:
+        """``(B, T, ...)`` of :meth:`stored`, on any device -> ``(B, T, C, H, W)`` float32."""
+        return self._frames.decode(stored.flatten(0, 1)).unflatten(0, stored.shape[:2])
+
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         window = torch.from_numpy(self._read(self._indices(index)))
         if self._augment is not None:
@@ -125,10 +140,16 @@ class WindowDataset(Dataset):
         mean, std = (own if given is None else given for own, given in ((self.mean, mean), (self.std, std)))
         return restored(np.asarray(values), times, mean, std, self.cycle, self.missing)
 
+    @property
+    def _as_it_is(self) -> bool:
+        """Whether normalising changes nothing."""
+        mean, std = self.normalised_with
+        return isinstance(mean, float) and (mean, std) == (0.0, 1.0)
+
     def _read(self, indices) -> np.ndarray:
         mean, std = self.normalised_with
         values = self._frames.read(indices)
-        values = values if isinstance(mean, float) and (mean, std) == (0.0, 1.0) else (values - mean) / std
+        values = values if self._as_it_is else (values - mean) / std
         # The mean, and so no news, for the network; losses and scores leave these points out.
         return values if self.missing is None else np.where(self.missing, np.float32(0), values)
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.trainer.states import RunningStage
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, RandomSampler, Sampler
 
@@ -81,6 +82,19 @@ class DeferredLoader(DataLoader):
         yield from batches
 
 
+class AsStored(Dataset):
+    """Windows as their frames are kept, for a loader whose batches are decoded on their device."""
+
+    def __init__(self, dataset: WindowDataset):
+        self.dataset = dataset
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, index):
+        return self.dataset.stored(index)
+
+
 class Indexed(Dataset):
     """A dataset whose samples carry their index, so that a test step can look up what belongs to them."""
 
@@ -92,6 +106,11 @@ class Indexed(Dataset):
 
     def __getitem__(self, index):
         return (*self.dataset[index], index)
+
+
+def as_moved(dataset: Dataset) -> Dataset:
+    """``dataset`` in the form in which its samples go from process to process and to a device: bytes where it keeps bytes."""
+    return AsStored(dataset) if getattr(dataset, "as_bytes", False) else dataset
 
 
 class ForecastData(pl.LightningDataModule):
@@ -216,7 +235,12 @@ class ForecastData(pl.LightningDataModule):
         # Workers that live on would carry the state of their generators from epoch to epoch, past a resume.
         persistent = loader.num_workers > 0 and not self._draws()
         rebuilt = _rebuild(
-            loader, loader.dataset, sampler, persistent, generator=sampler.generator, batch_size=self.batch_size
+            loader,
+            as_moved(loader.dataset),
+            sampler,
+            persistent,
+            generator=sampler.generator,
+            batch_size=self.batch_size,
         )
         if self._skipped:
             self._skip_in(rebuilt, sampler)
@@ -238,10 +262,21 @@ class ForecastData(pl.LightningDataModule):
             sampler.skipped = epoch, batches * self.batch_size
 
     def val_dataloader(self):
-        return self._sharded(self.valid_loader, self.valid_loader.dataset)
+        return self._sharded(self.valid_loader, as_moved(self.valid_loader.dataset))
 
     def test_dataloader(self):
-        return self._sharded(self.test_loader, Indexed(self.test_loader.dataset))
+        return self._sharded(self.test_loader, Indexed(as_moved(self.test_loader.dataset)))
+
+    def on_after_batch_transfer(self, batch: list[Tensor], dataloader_idx: int) -> list[Tensor]:
+        """Makes frames of a batch that was moved as bytes."""
+        stage = self.trainer.state.stage
+        split = (
+            "test" if stage == RunningStage.TESTING else "training" if stage == RunningStage.TRAINING else "validation"
+        )
+        dataset = self._loaders[split].dataset
+        if as_moved(dataset) is dataset:
+            return batch
+        return [*(dataset.decode(part) for part in batch[:2]), *batch[2:]]
 
     def _sharded(self, loader, dataset):
         # Its own generator: a loader without one draws its workers' seed from the generator that training uses.

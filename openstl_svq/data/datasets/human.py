@@ -5,10 +5,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from ...files import reading
 from .. import synthetic
 from ..formats.images import ImageFormat, ImageFrames, plain_frame, resize
+from ..frames import from_images
 from ..registry import Dataset, Entry, make_entry, register_dataset
 from ..sources import Source
 from ..splits import train_and_test
@@ -91,8 +93,7 @@ class _Windows:
         return os.path.join(self.root, self._name(index))
 
     def dataset(self, windows, augment=None) -> WindowDataset:
-        decode = partial(_colour, shape=self.shape)
-        frames = ImageFrames(self._path, self.length * len(self.first), decode, self.shape)
+        frames = _Images(self._path, self.length * len(self.first), partial(_colour, shape=self.shape), self.shape)
         # Windows overlap; each image once.
         indices = (windows[:, None] * self.length + np.arange(self.length)).ravel()
         number = self.first[indices // self.length] + indices % self.length * IMAGES.stride
@@ -106,13 +107,20 @@ class _Windows:
         )
 
 
+class _Images(ImageFrames):
+    """With the channels turned round when decoded: whole planes move faster than the bytes of each pixel."""
+
+    def decode(self, stored: Tensor) -> Tensor:
+        return from_images(stored).flip(1)
+
+
 def _colour(image, shape):
     if image.shape[:2] != tuple(shape[1:]):
         image = resize(image, shape[1:], "bicubic").round().clip(0, 255).astype(np.uint8)
-    return plain_frame(image if image.ndim == 2 else image[..., ::-1], shape)
+    return plain_frame(image, shape)
 
 
-IMAGES = ImageFormat(_colour, stride=5, blue_first=True)
+IMAGES = ImageFormat(lambda image, shape: _colour(image, shape)[..., ::-1], stride=5, blue_first=True)
 
 
 register_dataset(

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...protocol import differences
 from .. import synthetic
-from ..formats.images import ImageFormat, cached_images, resize_planes
+from ..formats.images import ImageFormat, cached_images, resize, resize_planes
 from ..registry import Dataset, Entry, make_entry, register_dataset
 from ..sources import Source
 from ..splits import train_and_test
@@ -97,10 +97,10 @@ def _plane(image):
 
 
 def _frames(planes, shape):
-    return resize_planes(planes, shape[1:], "bilinear")[:, None] / np.float32(255)
+    return resize_planes(planes, shape[1:], "bilinear")[:, None] / 255
 
 
-IMAGES = ImageFormat(lambda image, shape: _frames(_plane(image)[None], shape)[0])
+IMAGES = ImageFormat(lambda image, shape: resize(_plane(image), shape[1:], "bilinear")[..., None] / np.float32(255))
 
 
 for _name, _steps, _full_sizes in (("kth", 20, (4_940, 3_030)), ("kth20", 20, (4_940, 3_030)), ("kth40", 40, None)):

@@ -11,7 +11,7 @@ from ...files import reading
 from ...naming import choose
 from ...protocol import differences
 from ..formats.images import resize
-from ..frames import Frames, from_images
+from ..frames import Frames
 from ..registry import Dataset, Entry, make_entry, register_dataset
 from ..sources import Source
 from ..splits import train_and_test
@@ -61,13 +61,15 @@ class MovingDigits(Frames):
         self.noise, self.seed, self.draws = noise, seed, seed is None
         self.shape = (count * sum(steps), 1 if backgrounds is None else 3, size, size)
 
-    def read(self, indices: np.ndarray) -> np.ndarray:
+    as_bytes = True
+
+    def stored(self, indices: np.ndarray) -> np.ndarray:
         sequences, at = np.divmod(np.asarray(indices), sum(self.steps))
         images = np.empty((len(indices), self.size, self.size, self.shape[1]), dtype=np.uint8)
         for sequence in np.unique(sequences):
             chosen = sequences == sequence
             images[chosen] = self._sequence(int(sequence))[at[chosen]]
-        return from_images(images)
+        return images
 
     def _sequence(self, number: int) -> np.ndarray:
         """Bytes ``(T, H, W, C)``."""
@@ -118,10 +120,10 @@ class _TestFile(Frames):
         self.length = stored[0]
         self.shape = (stored[0] * stored[1], *shape)
 
-    def read(self, indices: np.ndarray) -> np.ndarray:
+    def stored(self, indices: np.ndarray) -> np.ndarray:
         sequence, step = np.divmod(np.asarray(indices), self.length)
         images = np.load(self.path, mmap_mode="r")[step, sequence]
-        return from_images(images.reshape(len(images), *self.shape[2:], self.shape[1]))
+        return images.reshape(len(images), *self.shape[2:], self.shape[1])
 
 
 def load_splits(

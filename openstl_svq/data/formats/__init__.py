@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...files import refuse_special
-from ..frames import Decode
 from ..sources import Source
 from .arrays import ARRAYS, open_array
 from .folders import files_in
-from .images import IMAGES, open_images
+from .images import IMAGES, Pick, open_images
 from .stores import STORES, open_store
 from .videos import VIDEOS, open_videos
 
@@ -31,7 +30,7 @@ def open_source(
     data_name: str | Sequence[str] | None = None,
     *,
     level: Sequence[float] | None = None,
-    decode: Decode | None = None,
+    pick: Pick | None = None,
     bytes_are_images: bool = True,
     keep_counts: bool = True,
 ) -> Source:
@@ -42,7 +41,7 @@ def open_source(
         data_name: the array in an ``.npz``, or the variables of a store; needed where there are several, and no array
             ``frames``.
         level: values of the levels of a store's variables to take (default: all).
-        decode: makes a frame ``(C, H, W)`` of an image of bytes ``(H, W)`` or ``(H, W, 3)`` (default: as it is).
+        pick: makes a frame ``(H, W, C)`` of an image of bytes ``(H, W)`` or ``(H, W, 3)`` (default: as it is).
         bytes_are_images: whether an array of bytes is one of images.
         keep_counts: the number of frames in a video is known only once it is decoded; keep it in the cache.
 
@@ -65,7 +64,7 @@ def open_source(
         return open_store(path, data_name, level=level)
     beside = path.parent if keep_counts else None
     if suffix in VIDEOS and path.is_file():
-        return open_videos([path], decode, beside=beside)
+        return open_videos([path], pick, beside=beside)
     if not path.is_dir():
         raise ValueError(
             f"{path} is of no kind that is read: give an .npy, .npz, .nc or .zarr, a video, or a folder of "
@@ -84,4 +83,4 @@ def open_source(
         return open_store(path, data_name, level=level, files=files)
     if level is not None:
         raise ValueError(f"{path} has no levels; level={list(level)} is for NetCDF and Zarr. Leave it out.")
-    return open_videos(files, decode, beside=beside) if kinds == ["videos"] else open_images(files, decode)
+    return open_videos(files, pick, beside=beside) if kinds == ["videos"] else open_images(files, pick)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...files import reading
 from ...memory import refuse_too_large
-from ..frames import Frames, from_images
+from ..frames import Frames
 
 
 class HickleImages(Frames):
@@ -21,13 +21,15 @@ class HickleImages(Frames):
             if len(found) != 1 or len(found[0].shape) != 4:
                 raise ValueError(f"{path} does not hold one array of images (N, H, W, 3).")
             self._name = found[0].name
-            self.shape = (len(found[0]), *from_images(_rows(found[0], 0, 1, path)).shape[1:])
+            count, height, width, channels = found[0].shape
+            self.shape, self.as_bytes = (count, channels, height, width), found[0].dtype == np.uint8
 
-    def read(self, indices: np.ndarray) -> np.ndarray:
+    def stored(self, indices: np.ndarray) -> np.ndarray:
         with _hdf5(self.path) as file:
             indices = np.asarray(indices)
             first = int(indices.min())
-            return from_images(_rows(file[self._name], first, int(indices.max()) + 1, self.path)[indices - first])
+            rows = _rows(file[self._name], first, int(indices.max()) + 1, self.path)[indices - first]
+            return rows if self.as_bytes else rows.astype(np.float32, copy=False)
 
 
 def _rows(array, begin: int, end: int, path: Path) -> np.ndarray:

@@ -9,13 +9,15 @@ from typing import BinaryIO
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ...files import refuse_special
 from ..cache import fingerprint, kept_frames
-from ..frames import Decode, Frames, chunk_length, from_images
+from ..frames import Decode, Frames, chunk_length
 from ..sources import Source
 
 IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
+Pick = Callable[[np.ndarray], np.ndarray]  # an image, bytes (H, W) or (H, W, 3) -> what is kept of it
 
 
 class ImageFrames(Frames):
@@ -24,28 +26,27 @@ class ImageFrames(Frames):
     Args:
         path_of: the file of the frame with a given index.
         count: number of frames.
-        decode: image as an array ``(H, W)`` or ``(H, W, C)`` of bytes -> float32 ``(C, H, W)``.
-        shape: of a decoded frame, ``(C, H, W)``.
+        pick: makes a frame ``(H, W, C)`` of an image.
+        shape: of a frame, ``(C, H, W)``.
     """
 
-    def __init__(self, path_of: Callable[[int], str | Path], count: int, decode: Decode, shape: Sequence[int]):
-        self._path_of, self._decode = path_of, decode
+    as_bytes = True
+
+    def __init__(self, path_of: Callable[[int], str | Path], count: int, pick: Pick, shape: Sequence[int]):
+        self._path_of, self._pick = path_of, pick
         self.shape = (count, *shape)
 
-    def __len__(self):
-        return self.shape[0]
-
-    def read(self, indices: np.ndarray) -> np.ndarray:
-        """As :meth:`~openstl_svq.data.frames.Frames.read`.
+    def stored(self, indices: np.ndarray) -> np.ndarray:
+        """As :meth:`~openstl_svq.data.frames.Frames.stored`.
 
         Raises:
             ValueError: an image is missing, damaged, or of another shape.
         """
         paths = [self._path_of(int(index)) for index in indices]
-        return frames_of(map(read_image, paths), paths, self._decode, self.shape[1:])
+        return picked(map(read_image, paths), paths, self._pick, channels_last(self.shape[1:]))
 
 
-def cached_images(paths: Sequence[Path], pick: Decode, decode: Decode, *, beside: Path, name: str) -> Frames:
+def cached_images(paths: Sequence[Path], pick: Pick, decode: Decode, *, beside: Path, name: str) -> Frames:
     """Frames in image files of one size, which are decoded once: kept in memory where they are few, else on disk.
 
     Args:
@@ -64,36 +65,44 @@ def cached_images(paths: Sequence[Path], pick: Decode, decode: Decode, *, beside
     def blocks():
         for begin in range(0, len(paths), step):
             part = paths[begin : begin + step]
-            yield frames_of(map(read_image, part), part, pick, first.shape, np.uint8)
+            yield picked(map(read_image, part), part, pick, first.shape)
 
     key = [str(path.relative_to(beside)) for path in paths], fingerprint(paths)
     return kept_frames(blocks, shape, np.uint8, decode, beside=beside, name=name, key=key)
 
 
-def frames_of(
-    images: Iterable[np.ndarray], names: Sequence, decode: Decode, shape: tuple[int, ...], dtype: type = np.float32
-) -> np.ndarray:
-    """``images`` as frames ``(n, C, H, W)``; a ValueError names the first of another ``shape`` than ``(C, H, W)``."""
-    frames: np.ndarray = np.empty((len(names), *shape), dtype=dtype)
-    for k, image in enumerate(images):
-        frame = decode(image)
-        if frame.shape != shape:
-            raise ValueError(f"{names[k]} gives a frame of shape {frame.shape}, the others {shape}; all must be alike.")
-        frames[k] = frame
-    return frames
+def picked(images: Iterable[np.ndarray], names: Sequence, pick: Pick, shape: tuple[int, ...]) -> np.ndarray:
+    """What ``pick`` makes of ``images``, ``(n, *shape)``; a ValueError names the first that has another shape."""
+    frames: list[np.ndarray] = []
+    for name, image in zip(names, images):
+        frames.append(pick(image))
+        if frames[-1].shape != shape:
+            given, others = (channels_first(size) if len(size) == 3 else size for size in (frames[-1].shape, shape))
+            raise ValueError(f"{name} gives a frame of shape {given}, the others {others}; all must be alike.")
+    return np.stack(frames)
+
+
+def channels_first(shape: Sequence[int]) -> tuple[int, ...]:
+    """``(H, W, C)`` -> ``(C, H, W)``."""
+    return (shape[2], *shape[:2])
+
+
+def channels_last(shape: Sequence[int]) -> tuple[int, ...]:
+    """``(C, H, W)`` -> ``(H, W, C)``."""
+    return (*shape[1:], shape[0])
 
 
 def own_frame(image: np.ndarray) -> np.ndarray:
-    """An image of bytes ``(H, W)`` or ``(H, W, 3)`` as a frame in [0, 1] with its own channels, 1 or 3."""
-    return from_images(image.reshape(1, *image.shape[:2], -1))[0]
+    """An image of bytes ``(H, W)`` or ``(H, W, 3)`` as a frame ``(H, W, C)`` with its own channels, 1 or 3."""
+    return image.reshape(*image.shape[:2], -1)
 
 
 def plain_frame(image: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """An image of bytes ``(H, W)`` or ``(H, W, 3)`` as a frame in [0, 1] with the 1 or 3 channels of ``shape``."""
+    """An image of bytes ``(H, W)`` or ``(H, W, 3)`` as a frame ``(H, W, C)`` with the 1 or 3 channels of ``shape``."""
     if shape[0] == 1 and image.ndim == 3:
         image = (image @ np.array([0.299, 0.587, 0.114])).round().astype(np.uint8)
     image = image[..., None] if image.ndim == 2 else image
-    return from_images(np.broadcast_to(image, (*image.shape[:2], shape[0]))[None])[0]
+    return np.broadcast_to(image, (*image.shape[:2], shape[0]))
 
 
 @dataclass(frozen=True)
@@ -101,12 +110,13 @@ class ImageFormat:
     """How a dataset's loader makes frames of images.
 
     Attributes:
-        decode: ``decode(image, shape)``: bytes ``(H, W)`` or ``(H, W, 3)`` -> float32 ``(C, H, W)`` in [0, 1].
+        pick: ``pick(image, shape)``: bytes ``(H, W)`` or ``(H, W, 3)`` -> a frame ``(H, W, C)``, bytes or numbers in
+            [0, 1], for a dataset with frames of ``shape`` ``(C, H, W)``.
         stride: images from one frame to the next.
         blue_first: the channels are blue, green, red, as OpenCV reads them.
     """
 
-    decode: Callable[[np.ndarray, Sequence[int]], np.ndarray] = plain_frame
+    pick: Callable[[np.ndarray, Sequence[int]], np.ndarray] = plain_frame
     stride: int = 1
     blue_first: bool = False
 
@@ -163,24 +173,23 @@ def _opened(file):
 
 def resize(image: np.ndarray, size: Sequence[int], mode: str) -> np.ndarray:
     """``image`` (H, W) or (H, W, C) at ``size`` (h, w), float32, as OpenCV does ``bilinear`` or ``bicubic``."""
-    planes = resize_planes(image.reshape(*image.shape[:2], -1).transpose(2, 0, 1), size, mode)
-    return planes.transpose(1, 2, 0).reshape(*size, *image.shape[2:])
+    planes = torch.from_numpy(image.reshape(*image.shape[:2], -1).transpose(2, 0, 1).astype(np.float32))
+    return resize_planes(planes, size, mode).numpy().transpose(1, 2, 0).reshape(*size, *image.shape[2:])
 
 
-def resize_planes(planes: np.ndarray, size: Sequence[int], mode: str) -> np.ndarray:
-    """``planes`` (n, H, W) at ``size`` (h, w), as :func:`resize`."""
-    planes = planes.astype(np.float32)
+def resize_planes(planes: Tensor, size: Sequence[int], mode: str) -> Tensor:
+    """``planes`` (n, H, W) at ``size`` (h, w), float32, as :func:`resize`."""
+    planes = planes.float()
     if planes.shape[1:] == tuple(size):
         return planes
-    stack = torch.from_numpy(planes)[:, None]
-    return torch.nn.functional.interpolate(stack, size=tuple(size), mode=mode, align_corners=False)[:, 0].numpy()
+    return torch.nn.functional.interpolate(planes[:, None], size=tuple(size), mode=mode, align_corners=False)[:, 0]
 
 
-def open_images(files: Sequence[Path], decode: Decode | None = None) -> Source:
+def open_images(files: Sequence[Path], pick: Pick | None = None) -> Source:
     """The images in one or several folders, a series each, in the order of the numbers in their names.
 
     Args:
-        decode: makes a frame of an image (default: :func:`own_frame`).
+        pick: makes a frame ``(H, W, C)`` of an image (default: :func:`own_frame`).
     """
     folders = sorted({p.parent for p in files})
     for folder in folders:
@@ -192,8 +201,8 @@ def open_images(files: Sequence[Path], decode: Decode | None = None) -> Source:
                 "folders of images alone."
             )
     files = sorted(files, key=lambda p: (str(p.parent), _natural(p.stem)))
-    decode = decode or own_frame
-    frames = ImageFrames(files.__getitem__, len(files), decode, decode(read_image(files[0])).shape)
+    pick = pick or own_frame
+    frames = ImageFrames(files.__getitem__, len(files), pick, channels_first(pick(read_image(files[0])).shape))
     video = np.unique([str(p.parent) for p in files], return_inverse=True)[1]
     named = image_numbers(files)
     # Dates, for one, have a beginning of their own for each month: no frame is missing where it changes.

@@ -10,9 +10,9 @@ import numpy as np
 
 from ...files import refuse_special
 from ..cache import cached_file, fingerprint
-from ..frames import Decode, Frames
+from ..frames import Frames
 from ..sources import Source
-from .images import frames_of, own_frame, read_image
+from .images import Pick, channels_first, channels_last, own_frame, picked, read_image
 
 VIDEOS = (".avi", ".gif", ".mkv", ".mov", ".mp4", ".webm")
 _JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF"
@@ -23,30 +23,30 @@ class VideoFrames(Frames):
 
     Args:
         counts: frames in each file.
-        decode: makes a frame ``(C, H, W)`` of an image.
+        pick: makes a frame ``(H, W, C)`` of an image.
     """
 
-    def __init__(self, files: Sequence[Path], counts: np.ndarray, decode: Decode):
-        self._files, self._ends, self._decode = files, np.cumsum(counts), decode
-        self.shape = (int(counts.sum()), *decode(next(images_in(files[0]))).shape)
+    def __init__(self, files: Sequence[Path], counts: np.ndarray, pick: Pick):
+        self._files, self._ends, self._pick = files, np.cumsum(counts), pick
+        self.shape = (int(counts.sum()), *channels_first(pick(next(images_in(files[0]))).shape))
         self._upcoming: Iterator[np.ndarray] = iter(())
         self._place: int | None = None
 
-    def read(self, indices: np.ndarray) -> np.ndarray:
+    def stored(self, indices: np.ndarray) -> np.ndarray:
         first, end = int(indices.min()), int(indices.max()) + 1
         if self._place is None or first < self._place:  # a video is read from its start on
             self._upcoming, self._place = itertools.chain.from_iterable(map(images_in, self._files)), 0
         images = list(itertools.islice(self._upcoming, first - self._place, end - self._place))
         self._place = end
         names = [self._files[k] for k in np.searchsorted(self._ends, indices, side="right")]
-        return frames_of((images[k] for k in indices - first), names, self._decode, self.shape[1:])
+        return picked((images[k] for k in indices - first), names, self._pick, channels_last(self.shape[1:]))
 
 
-def open_videos(files: Sequence[Path], decode: Decode | None = None, *, beside: Path | None = None) -> Source:
+def open_videos(files: Sequence[Path], pick: Pick | None = None, *, beside: Path | None = None) -> Source:
     """The frames of one or more videos, each a series of its own.
 
     Args:
-        decode: makes a frame of an image (default: :func:`~.images.own_frame`).
+        pick: makes a frame of an image (default: :func:`~.images.own_frame`).
         beside: how many frames a video has is known only once it is decoded; keep that in the cache of this folder.
     """
 
@@ -61,7 +61,7 @@ def open_videos(files: Sequence[Path], decode: Decode | None = None, *, beside: 
     if not counts.all():
         raise ValueError(f"the video {files[int(np.argmin(counts))]} has no frames.")
     video = np.repeat(np.arange(len(files)), counts)
-    return Source(VideoFrames(files, counts, decode or own_frame), video=video, paths=tuple(files))
+    return Source(VideoFrames(files, counts, pick or own_frame), video=video, paths=tuple(files))
 
 
 def images_in(path: Path) -> Iterator[np.ndarray]:
