@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from comparison import assert_close
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from openstl_svq.data.formats.images import resize
 from openstl_svq.data.formats.videos import _JPEG
 from openstl_svq.data.splits import hold_out_end
 from openstl_svq.data.windows import sliding
+from openstl_svq.training.data_module import ForecastData
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* of the full dataset")
 SMALL = {"kth": {"in_shape": [10, 1, 32, 32]}, "human": {"in_shape": [4, 3, 64, 64]}}
@@ -189,6 +191,58 @@ def test_processes_load_what_takes_longer_to_read_than_to_move(root):
     assert workers("taxibj", batch_size=32) == {0} and workers("taxibj", batch_size=100) == {4}
     for name in ("kth", "human", "kitticaltech"):  # files, or decoded when read
         assert workers(name) == {4} and workers(name, asked=0) == {0}
+
+
+class Seen(pl.LightningModule):
+    """Keeps the batches that each stage of a run gives it."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.batches = torch.nn.Parameter(torch.zeros(())), {}
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    def training_step(self, batch, index):
+        self.batches.setdefault(self.trainer.state.stage.value, []).append(batch)
+        return self.weight * 0
+
+    validation_step = test_step = training_step
+
+
+@pytest.mark.parametrize("augment", [False, True])
+@pytest.mark.parametrize("name", ["taxibj", "kth", "human", "kitticaltech"])
+def test_a_run_is_given_the_windows(root, name, augment):
+    """Whether batches are moved as bytes and decoded afterwards, or as the windows themselves."""
+    loaders = load(name, root, val_fraction=0.3, use_augment=augment)
+    data = ForecastData(*loaders, {"dataname": name, "seed": 0, "metrics": ["mse"], "use_augment": augment})
+    model = Seen()
+    trainer = pl.Trainer(
+        max_epochs=1, limit_train_batches=2, accelerator="cpu", logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(model, datamodule=data)
+    trainer.test(model, datamodule=data, verbose=False)
+    split = dict(zip(("train", "validate", "test"), (loader.dataset for loader in loaders)))
+    for stage in ("validate", "test"):
+        x, y, *_ = model.batches[stage][0]
+        for k in range(len(x)):
+            assert all(torch.equal(*pair) for pair in zip((x[k], y[k]), split[stage][k]))
+    kept = {x.numpy().tobytes() for x, _ in split["train"]}
+    drawn = [x for batch in model.batches["train"] for x in batch[0]]
+    assert len(drawn) == 4 and all(x.dtype == torch.float32 for x in drawn)
+    if not augment:
+        assert all(x.numpy().tobytes() in kept for x in drawn)
+    bytes_moved = next(iter(data.train_dataloader()))[0].dtype == torch.uint8
+    assert bytes_moved == (not augment and name != "taxibj")
+
+
+@pytest.mark.parametrize("name", ["taxibj", "kth", "human", "kitticaltech"])
+def test_several_windows_are_those_read_one_by_one(root, name):
+    dataset = load(name, root)[0].dataset
+    places = [3, 0, 3, len(dataset) - 1]
+    for several, place in zip(dataset.__getitems__(places), places):
+        assert all(torch.equal(*pair) for pair in zip(several, dataset[place]))
 
 
 # ---- KTH ----

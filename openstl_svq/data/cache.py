@@ -25,7 +25,7 @@ try:
 except ImportError:  # not on Windows; there, processes that start at once each build, and the last one's copy stays
     fcntl = None  # type: ignore[assignment]
 
-ENVIRONMENT = "OPENSTL_SVQ_CACHE"
+ENVIRONMENT, FOLDER = "OPENSTL_SVQ_CACHE", ".openstl_svq_cache"
 IN_MEMORY = 512 * 2**20
 _VERSION = 1  # of the decoding: a higher one makes every copy anew
 
@@ -210,7 +210,7 @@ def _folders(beside) -> list[Path]:
     named = [Path(os.environ[ENVIRONMENT])] if os.environ.get(ENVIRONMENT) else []
     # expanduser leaves "~" where there is no home: then a folder of that name, as the last of three, is no harm.
     user = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "openstl_svq"
-    return [*named, Path(beside) / ".openstl_svq_cache", user]
+    return [*named, Path(beside) / FOLDER, user]
 
 
 def _writable(folders: list[Path]) -> Path:

@@ -96,6 +96,15 @@ class WindowDataset(Dataset):
             window = self._augment(window)
         return window[: self._steps_in], window[self._steps_in :]
 
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
+        """Several windows, as a loader asks for a batch: read at once where they are in memory."""
+        if not self.in_memory or self._augment is not None:
+            return [self[index] for index in indices]
+        anchors = self._anchors[np.asarray(indices)].reshape(len(indices), -1)
+        places = anchors + self._offsets  # (B, T)
+        windows = torch.from_numpy(self._read(places.ravel())).unflatten(0, places.shape)
+        return [(window[: self._steps_in], window[self._steps_in :]) for window in windows]
+
     def input_times(self, index: int) -> np.ndarray | None:
         """Times of the input frames of window ``index``: datetime64 ``(T_in,)``."""
         return None if self._times is None else self._times[self._indices(index)[: self._steps_in]]
