@@ -79,6 +79,24 @@ def test_torch_program_of_every_translator(translator, tmp_path):
         assert_close(relative(forecast), relative(method.predict(frames(batch))), rtol=1e-5, atol=1e-5)
 
 
+def test_programs_in_bfloat16(method, tmp_path):
+    """Forecasts near those in float32, and float32 themselves."""
+    checkpoint.save({"state_dict": method.state_dict(), "hyper_parameters": dict(method.hparams)}, tmp_path / "m.ckpt")
+    rounded = openstl_svq.load(tmp_path / "m.ckpt", precision="bf16-mixed")
+    exact, near = (torch.as_tensor(m.predict(frames())) for m in (method, rounded))
+    assert near.dtype == torch.float32 and not torch.equal(near, exact)
+    assert_close(relative(near), relative(exact), rtol=0.05, atol=0.05)
+    said = message_of("export", tmp_path / "m.ckpt", "--formats", "onnx", "--precision", "bf16-mixed")
+    assert "onnxruntime has no convolutions in bfloat16" in said
+    run_tool("export", tmp_path / "m.ckpt", "--precision", "bf16-mixed")
+    assert {p.name for p in (tmp_path / "export").iterdir()} == {"model.pt2"}
+    forecast = torch.export.load(tmp_path / "export" / "model.pt2").module()(torch.from_numpy(frames()))
+    assert forecast.dtype == torch.float32
+    assert_close(relative(forecast), relative(near), rtol=0.05, atol=0.05)
+    with pytest.raises(ValueError, match="unknown precision 'bf16'. Available: 32, bf16-mixed"):
+        openstl_svq.load(tmp_path / "m.ckpt", precision="bf16")
+
+
 def test_a_forecast_longer_and_shorter_than_the_input(tmp_path):
     for steps in (3, 10):
         method = make("gsta", tmp_path, aft_seq_length=steps)

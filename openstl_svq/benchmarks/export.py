@@ -21,7 +21,7 @@ from .acceleration import each_with_its_memory
 from .step import WEATHER_S, Backbone, size_of
 from .tables import Table, megabytes, milliseconds
 
-_PLAIN = "checkpoint, plain"
+_PLAIN, _TORCH_BF16 = "checkpoint, plain", "torch, bf16-mixed"
 _BATCHES = (1, 16)
 _MEAN, _STD = 280.0, 15.0  # kelvin
 
@@ -55,12 +55,16 @@ def export_table(
     with tempfile.TemporaryDirectory() as folder:
         path = _untrained(backbone, codebook_size, Path(folder) / "model.ckpt")
         plain = openstl_svq.load(path, plain=True)
-        files = export(plain, folder, FORMATS)
+        files = export(openstl_svq.load(path), folder, FORMATS)
+        bf16 = openstl_svq.load(path, fold=True, precision="bf16-mixed")
+        files[_TORCH_BF16] = export(bf16, Path(folder) / "bf16", ["torch"])["torch"]
         calls = {
             _PLAIN: plain.predict,
             "checkpoint": openstl_svq.load(path, fold=True).predict,
+            "checkpoint, bf16-mixed": bf16.predict,
             "safetensors": openstl_svq.load(folder).predict,
             "torch": torch.export.load(files["torch"]).module(),
+            _TORCH_BF16: torch.export.load(files[_TORCH_BF16]).module(),
             "onnx": _onnx_session(files["onnx"]),
         }
         rows: list[dict[str, Any]] = [{"form": name, "bytes": files.get(name, path).stat().st_size} for name in calls]

@@ -22,9 +22,15 @@ def create_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--formats",
         nargs="+",
-        default=["torch", "onnx", "safetensors"],
+        default=None,
         metavar="FORMAT",
-        help="torch (torch.export), onnx, safetensors (default: all three)",
+        help="torch (torch.export), onnx, safetensors (default: all three; in bfloat16 torch)",
+    )
+    parser.add_argument(
+        "--precision",
+        default="32",
+        choices=("32", "bf16-mixed"),
+        help="that the torch program computes in; its frames and forecasts are float32 in any case",
     )
     parser.add_argument(
         "--keep_codebook", action="store_true", help="in the safetensors weights, for looking at the codes"
@@ -40,15 +46,16 @@ def main():
 
     import openstl_svq
     from openstl_svq.files import write_text
-    from openstl_svq.predict.export import export
+    from openstl_svq.predict.export import FORMATS, export
     from openstl_svq.predict.hub import name_of
     from openstl_svq.training import run_folder
 
     path = run_folder.locate(args.run)
-    method = openstl_svq.load(path, plain=True)
+    method = openstl_svq.load(path, precision=args.precision)
+    formats = args.formats or (FORMATS if args.precision == "32" else ["torch"])
     folder = args.out or run_folder.run_folder(path) / "export"
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
-    for name, file in export(method, folder, args.formats, keep_codebook=args.keep_codebook).items():
+    for name, file in export(method, folder, formats, keep_codebook=args.keep_codebook).items():
         print(f"{file}: {file.stat().st_size / 1e6:.2f} MB ({name})")
         if name == "safetensors":
             card = method.generate_model_card(name=name_of(folder), made_with=args.made_with)

@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -63,11 +64,16 @@ class Program(nn.Module):
 
 
 def export_torch(program: Program, path: Path) -> None:
-    """Writes a ``torch.export`` program: ``torch.export.load(path).module()(frames)``, any batch size."""
+    """Writes a ``torch.export`` program: ``torch.export.load(path).module()(frames)``, any batch size.
+
+    Channels-last weights, as those of an accelerated method, stay so, and its maps with them.
+    """
     exported = torch.export.export(
         program, (program.example(),), dynamic_shapes=({0: torch.export.Dim("batch")},), strict=False
     )
-    with replacing(path) as partial:
+    with replacing(path) as partial, warnings.catch_warnings():
+        # Said of channels-last weights; it concerns those that are not on the CPU, and these are.
+        warnings.filterwarnings("ignore", message="No complete tensor found in the group")
         torch.export.save(exported, partial)
 
 
@@ -225,16 +231,20 @@ def export(
     """Writes ``method`` in each of ``formats`` to ``folder`` and returns the files by format.
 
     Args:
-        method: from :func:`openstl_svq.load`.
+        method: from :func:`openstl_svq.load`; a torch program computes in its precision.
         formats: of ``FORMATS``.
         keep_codebook: the safetensors weights keep the codebook, for looking at codes; programs never have it.
 
     Raises:
-        ValueError: an unknown format.
+        ValueError: an unknown format, or ONNX of a method in bfloat16.
         ImportError: a package of the extra ``export`` is missing.
     """
     folder = Path(folder)
     formats = [choose("format", name, FORMATS) for name in formats]
+    if "onnx" in formats and method.precision != "32":
+        raise ValueError(
+            f"onnxruntime has no convolutions in bfloat16: with precision {method.precision} leave onnx out of the formats."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
     for name in formats:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # kelvin are 13 of them on the globe and more on a smaller grid; bytes in place of shares are over 100.
 _FAR = 8
 _SLACK = 0.5  # by which shares may leave [0, 1]: forecasts do, and may be given again
+PRECISIONS = ("32", "bf16-mixed")
 UNCHECKED = "or turn the check off if they are meant so (check_range=False, --no_range_check)"
 
 
@@ -34,11 +35,19 @@ class Forecaster(Shared):
         hparams: its configuration, the statistics of its training, and what is known of the data (``trained_on``).
         example: a window of the test part, after :func:`openstl_svq.fit`.
         folded: whether its codebook is folded away.
+        precision: that forecasts are computed in, of :data:`PRECISIONS`; they are given in that of their input.
     """
 
     hparams: Any
     example: "WindowDataset | None" = None
     folded = False
+    precision = "32"
+
+    def forward(self, batch_x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if self.precision == "32":
+            return super().forward(batch_x, *args, **kwargs)
+        with torch.autocast(batch_x.device.type, torch.bfloat16):
+            return super().forward(batch_x, *args, **kwargs).to(batch_x.dtype)
 
     def predict(
         self,
