@@ -43,6 +43,20 @@ def test_an_identity_in_place_of_the_quantizer_gives_simvp(x, position, monkeypa
 
 
 @pytest.mark.parametrize("position", ["before", "after"])
+def test_autocast_lowers_neither_encoder_nor_quantizer(x, position):
+    model = build(quant_position=position)
+    with torch.no_grad():
+        exact, expected = model(x, return_quantizer_output=True)
+        with torch.autocast("cpu", torch.bfloat16):
+            lowered, output = model(x, return_quantizer_output=True)
+            again = model(lowered)  # as a forecast is that is longer than the input
+    assert output.quantized.dtype == torch.float32 and lowered.dtype == again.dtype == torch.bfloat16
+    if position == "before":
+        assert torch.equal(output.quantized, expected.quantized)
+    assert 0 < (lowered - exact).abs().max() < 0.1
+
+
+@pytest.mark.parametrize("position", ["before", "after"])
 def test_the_output_is_that_of_the_latent_at_its_position(x, position):
     model = build(quant_position=position)
     _, output = model(x, return_quantizer_output=True, return_codes=True)

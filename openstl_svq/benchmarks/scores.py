@@ -1,5 +1,6 @@
 """What the scores of a test epoch cost beside its forecasts."""
 
+import math
 import statistics
 import warnings
 from collections.abc import Sequence
@@ -49,11 +50,13 @@ def scores_table(
         model = accelerate(model_of(config, backbone.in_shape, "folded")).to(device).eval()
         fold_codebooks(model)
         x = torch.rand(batch_size, *backbone.in_shape, device=device)
-        pred, true = torch.rand(2, batch_size, dataset.entry["aft_seq_length"], *backbone.in_shape[1:], device=device)
+        steps = dataset.entry["aft_seq_length"]
+        pred, true = torch.rand(2, batch_size, steps, *backbone.in_shape[1:], device=device)
 
-        def forecast(model=model, x=x):
+        def forecast(model=model, x=x, steps=steps):
             with torch.inference_mode():
-                model(x)
+                for _ in range(math.ceil(steps / x.shape[1])):  # a longer forecast than the input is fed its own output
+                    model(x)
 
         persistence = x[:, -1:].expand_as(true)
         scored = [pred, persistence] + [pred] * dataset.is_field  # in place of a climatology

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..naming import choose, parameters
 from ..quantizers import Quantizer, QuantizerOutput, build_quantizer
+from ..quantizers.base import autocasts, full_precision
 
 if TYPE_CHECKING:  # the host's names are known when it has been chosen
     from ..host.builtin.models import SimVP_Model
@@ -25,6 +26,9 @@ class SimVP_SVQ_Model(SimVP_Model):
         z = hid(quantizer(z))                   # quant_position="before": Section 3.2
         z = quantizer(hid(z))                   # quant_position="after":  Appendix B.1
         y = dec(z, skip)
+
+    Autocast lowers translator and decoder alone: bfloat16 in encoder and quantizer makes forecasts worse, and saves
+    little (``docs/performance.md``).
 
     Args:
         in_shape: ``(T, C, H, W)`` of the input.
@@ -67,14 +71,22 @@ class SimVP_SVQ_Model(SimVP_Model):
                 f"the model was built for input (B, T, C, H, W) with (T, C) = {self.in_shape[:2]}, "
                 f"got {tuple(x_raw.shape)}."
             )
-        latent, skip = self.enc(x_raw.flatten(0, 1))  # (B*T, C', H', W')
         output: QuantizerOutput | None = None
-        if self.quantizer is not None and self.quant_position == "before":
-            output = self.quantizer(latent, **quantizer_options)
-            latent = output.quantized
+        x = self._as_parameters(x_raw.flatten(0, 1))
+        with full_precision(x_raw.device):
+            latent, skip = self.enc(x)  # (B*T, C', H', W')
+            if self.quantizer is not None and self.quant_position == "before":
+                output = self.quantizer(latent, **quantizer_options)
+                latent = output.quantized
         hidden = self.hid(latent.unflatten(0, x_raw.shape[:2])).flatten(0, 1)  # (B*T, C', H', W')
         if self.quantizer is not None and self.quant_position == "after":
-            output = self.quantizer(hidden, **quantizer_options)
+            hidden = self._as_parameters(hidden)
+            with full_precision(x_raw.device):
+                output = self.quantizer(hidden, **quantizer_options)
             hidden = output.quantized
         prediction = self.dec(hidden, skip).unflatten(0, x_raw.shape[:2])
         return (prediction, output) if return_quantizer_output else prediction
+
+    def _as_parameters(self, values: Tensor) -> Tensor:
+        """``values`` in the dtype of the parameters where autocast may have lowered them, as a forecast that is fed back."""
+        return values.to(next(self.parameters()).dtype) if autocasts(values.device) else values

@@ -115,5 +115,9 @@ def zero_loss(z: Tensor) -> Tensor:
 
 def full_precision(device: torch.device) -> AbstractContextManager:
     """A context in which autocast does not lower the precision."""
-    available = torch.amp.is_autocast_available(device.type)
-    return torch.autocast(device.type, enabled=False) if available else nullcontext()
+    return torch.autocast(device.type, enabled=False) if autocasts(device) else nullcontext()
+
+
+def autocasts(device: torch.device) -> bool:
+    """Whether autocast is on for ``device``."""
+    return torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type)
