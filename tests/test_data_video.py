@@ -17,7 +17,7 @@ from openstl_svq.data import cache, get_dataset, load_data, register_dataset, sy
 from openstl_svq.data.formats.images import resize
 from openstl_svq.data.formats.videos import _JPEG
 from openstl_svq.data.splits import hold_out_end
-from openstl_svq.data.windows import sliding
+from openstl_svq.data.windows import WindowDataset, sliding
 from openstl_svq.training.data_module import ForecastData
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* of the full dataset")
@@ -243,6 +243,21 @@ def test_several_windows_are_those_read_one_by_one(root, name):
     places = [3, 0, 3, len(dataset) - 1]
     for several, place in zip(dataset.__getitems__(places), places):
         assert all(torch.equal(*pair) for pair in zip(several, dataset[place]))
+
+
+class Darker(WindowDataset):
+    def __getitem__(self, index):
+        return tuple(part / 2 for part in super().__getitem__(index))
+
+
+@pytest.mark.parametrize("name", ["taxibj", "kth"])
+def test_a_subclass_may_give_windows_in_another_way(root, name):
+    dataset = load(name, root)[0].dataset
+    expected = [part / 2 for part in dataset[1]]
+    dataset.__class__ = Darker
+    assert not dataset.as_bytes
+    for several in (dataset[1], dataset.__getitems__([1])[0]):
+        assert all(torch.equal(*pair) for pair in zip(several, expected))
 
 
 # ---- KTH ----

@@ -78,7 +78,7 @@ class WindowDataset(Dataset):
     @property
     def as_bytes(self) -> bool:
         """Whether its windows are best moved as they are kept (:meth:`stored`): bytes that need no more than decoding."""
-        return self._frames.as_bytes and self._augment is None and self.missing is None and self._as_it_is
+        return self._frames.as_bytes and self._unchanged and self.missing is None and self._as_it_is
 
     def stored(self, index: int) -> tuple[Tensor, Tensor]:
         """Window ``index`` as its frames are kept; :meth:`decode` makes of a batch of its parts what they are in a batch of
@@ -98,7 +98,7 @@ class WindowDataset(Dataset):
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
         """Several windows, as a loader asks for a batch: read at once where they are in memory."""
-        if not self.in_memory or self._augment is not None:
+        if not (self.in_memory and self._unchanged):
             return [self[index] for index in indices]
         anchors = self._anchors[np.asarray(indices)].reshape(len(indices), -1)
         places = anchors + self._offsets  # (B, T)
@@ -148,6 +148,11 @@ class WindowDataset(Dataset):
         """
         mean, std = (own if given is None else given for own, given in ((self.mean, mean), (self.std, std)))
         return restored(np.asarray(values), times, mean, std, self.cycle, self.missing)
+
+    @property
+    def _unchanged(self) -> bool:
+        """Whether windows are given as they are read: without augmentation, and by no subclass in another way."""
+        return self._augment is None and type(self).__getitem__ is WindowDataset.__getitem__
 
     @property
     def _as_it_is(self) -> bool:
