@@ -21,7 +21,7 @@ from .acceleration import each_with_its_memory
 from .step import WEATHER_S, Backbone, size_of
 from .tables import Table, megabytes, milliseconds
 
-_PLAIN, _TORCH_BF16 = "checkpoint, plain", "torch, bf16-mixed"
+_PLAIN, _WEIGHTS_BF16, _TORCH_BF16 = "checkpoint, plain", "safetensors, bf16-mixed", "torch, bf16-mixed"
 _BATCHES = (1, 16)
 _MEAN, _STD = 280.0, 15.0  # kelvin
 
@@ -56,13 +56,14 @@ def export_table(
         path = _untrained(backbone, codebook_size, Path(folder) / "model.ckpt")
         plain = openstl_svq.load(path, plain=True)
         files = export(openstl_svq.load(path), folder, FORMATS)
-        bf16 = openstl_svq.load(path, fold=True, precision="bf16-mixed")
+        bf16 = openstl_svq.load(folder, precision="bf16-mixed")
+        files[_WEIGHTS_BF16] = files["safetensors"]
         files[_TORCH_BF16] = export(bf16, Path(folder) / "bf16", ["torch"])["torch"]
         calls = {
             _PLAIN: plain.predict,
             "checkpoint": openstl_svq.load(path, fold=True).predict,
-            "checkpoint, bf16-mixed": bf16.predict,
             "safetensors": openstl_svq.load(folder).predict,
+            _WEIGHTS_BF16: bf16.predict,
             "torch": torch.export.load(files["torch"]).module(),
             _TORCH_BF16: torch.export.load(files[_TORCH_BF16]).module(),
             "onnx": _onnx_session(files["onnx"]),
