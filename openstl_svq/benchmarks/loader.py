@@ -140,8 +140,8 @@ def _limited(name: str) -> Iterator[None]:
 def _files_read(folder: Path) -> list[Path]:
     """The files in ``folder`` that windows are read from: not images of which there is a decoded copy."""
     files = [path for path in folder.rglob("*") if path.is_file()]
-    kept = [path for path in files if path.parent.name == cache.FOLDER]
-    return [path for path in files if path in kept or path.suffix != ".jpg"] if kept else files
+    decoded = any(path.parent.name == cache.FOLDER for path in files)
+    return [path for path in files if path.suffix != ".jpg"] if decoded else files
 
 
 def _drop_pages(files: Sequence[Path]) -> None:

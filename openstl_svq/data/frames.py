@@ -96,8 +96,7 @@ class FileFrames(ArrayFrames):
         self.path, self._view = path, view
         mapped = np.load(path, mmap_mode="r")
         # Known from now on: to read a file's header takes longer than a window's frames.
-        self._layout = {"dtype": mapped.dtype, "strides": mapped.strides, "offset": mapped.offset}
-        self._stored_shape = mapped.shape
+        self._layout: dict = {name: getattr(mapped, name) for name in ("shape", "dtype", "strides", "offset")}
         super().__init__(view(mapped), decode)
         del self._array
         self.in_memory = False
@@ -106,7 +105,7 @@ class FileFrames(ArrayFrames):
         with open(self.path, "rb") as file:
             content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         try:
-            stored: np.ndarray = np.ndarray(self._stored_shape, buffer=content, **self._layout)
+            stored: np.ndarray = np.ndarray(buffer=content, **self._layout)
         except TypeError:
             raise ValueError(
                 f"{self.path} has become shorter since it was opened: fetch or write it again, and start again (--resume)."

@@ -83,8 +83,7 @@ class WindowDataset(Dataset):
     def stored(self, index: int) -> tuple[Tensor, Tensor]:
         """Window ``index`` as its frames are kept; :meth:`decode` makes of a batch of its parts what they are in a batch of
         windows."""
-        window = torch.from_numpy(self._frames.stored(self._indices(index)))
-        return window[: self._steps_in], window[self._steps_in :]
+        return self._parts(torch.from_numpy(self._frames.stored(self._indices(index))))
 
     def decode(self, stored: Tensor) -> Tensor:
         """``(B, T, ...)`` of :meth:`stored`, on any device -> ``(B, T, C, H, W)`` float32."""
@@ -94,16 +93,15 @@ class WindowDataset(Dataset):
         window = torch.from_numpy(self._read(self._indices(index)))
         if self._augment is not None:
             window = self._augment(window)
-        return window[: self._steps_in], window[self._steps_in :]
+        return self._parts(window)
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
         """Several windows, as a loader asks for a batch: read at once where they are in memory."""
         if not (self.in_memory and self._unchanged):
             return [self[index] for index in indices]
-        anchors = self._anchors[np.asarray(indices)].reshape(len(indices), -1)
-        places = anchors + self._offsets  # (B, T)
+        places = np.stack([self._indices(index) for index in indices])  # (B, T)
         windows = torch.from_numpy(self._read(places.ravel())).unflatten(0, places.shape)
-        return [(window[: self._steps_in], window[self._steps_in :]) for window in windows]
+        return [self._parts(window) for window in windows]
 
     def input_times(self, index: int) -> np.ndarray | None:
         """Times of the input frames of window ``index``: datetime64 ``(T_in,)``."""
@@ -120,6 +118,10 @@ class WindowDataset(Dataset):
         one._anchors, one._offsets = np.arange(len(indices))[None], np.zeros_like(self._offsets)
         one._times = None if self._times is None else self._times[indices]
         return one
+
+    def _parts(self, window: Tensor) -> tuple[Tensor, Tensor]:
+        """Input and target frames of a window."""
+        return window[: self._steps_in], window[self._steps_in :]
 
     def _indices(self, index: int) -> np.ndarray:
         """Of the frames of a window."""

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.trainer.states import RunningStage
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, RandomSampler, Sampler
 
@@ -82,21 +81,8 @@ class DeferredLoader(DataLoader):
         yield from batches
 
 
-class AsStored(Dataset):
-    """Windows as their frames are kept, for a loader whose batches are decoded on their device."""
-
-    def __init__(self, dataset: WindowDataset):
-        self.dataset = dataset
-
-    def __len__(self):
-        return len(self.dataset)
-
-    def __getitem__(self, index):
-        return self.dataset.stored(index)
-
-
-class Indexed(Dataset):
-    """A dataset whose samples carry their index, so that a test step can look up what belongs to them."""
+class Wrapper(Dataset):
+    """The samples of another dataset in another form."""
 
     def __init__(self, dataset: Dataset):
         self.dataset = dataset
@@ -104,13 +90,29 @@ class Indexed(Dataset):
     def __len__(self):
         return len(self.dataset)
 
+
+class Indexed(Wrapper):
+    """Samples that carry their index, so that a test step can look up what belongs to them."""
+
     def __getitem__(self, index):
         return (*self.dataset[index], index)
 
 
+class AsStored(Wrapper):
+    """Windows as their frames are kept, for a loader whose batches are decoded on their device."""
+
+    def __getitem__(self, index):
+        return self.dataset.stored(index)
+
+
+def moves_bytes(dataset: Dataset) -> bool:
+    """Whether samples of ``dataset`` go from process to process and to a device as bytes, and become numbers there."""
+    return getattr(dataset, "as_bytes", False)
+
+
 def as_moved(dataset: Dataset) -> Dataset:
-    """``dataset`` in the form in which its samples go from process to process and to a device: bytes where it keeps bytes."""
-    return AsStored(dataset) if getattr(dataset, "as_bytes", False) else dataset
+    """``dataset`` in the form in which its samples go from process to process and to a device."""
+    return AsStored(dataset) if moves_bytes(dataset) else dataset
 
 
 class ForecastData(pl.LightningDataModule):
@@ -269,12 +271,9 @@ class ForecastData(pl.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: list[Tensor], dataloader_idx: int) -> list[Tensor]:
         """Makes frames of a batch that was moved as bytes."""
-        stage = self.trainer.state.stage
-        split = (
-            "test" if stage == RunningStage.TESTING else "training" if stage == RunningStage.TRAINING else "validation"
-        )
+        split = "training" if self.trainer.training else "test" if self.trainer.testing else "validation"
         dataset = self._loaders[split].dataset
-        if as_moved(dataset) is dataset:
+        if not moves_bytes(dataset):
             return batch
         return [*(dataset.decode(part) for part in batch[:2]), *batch[2:]]
 

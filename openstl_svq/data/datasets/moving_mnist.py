@@ -46,6 +46,8 @@ class MovingDigits(Frames):
         seed: of sequences that stay the same; ``None`` draws them anew each time, from torch's generator.
     """
 
+    as_bytes = True
+
     def __init__(
         self,
         digits: np.ndarray,
@@ -60,8 +62,6 @@ class MovingDigits(Frames):
         self.digits, self.steps, self.size, self.backgrounds = digits, steps, size, backgrounds
         self.noise, self.seed, self.draws = noise, seed, seed is None
         self.shape = (count * sum(steps), 1 if backgrounds is None else 3, size, size)
-
-    as_bytes = True
 
     def stored(self, indices: np.ndarray) -> np.ndarray:
         sequences, at = np.divmod(np.asarray(indices), sum(self.steps))
